@@ -1,0 +1,81 @@
+// Package layout names every file of an executor's data directory.
+//
+//	lock id config.toml             the daemon holds lock; id is the store's
+//	run/cyclopsd.sock               the API; run/ID.sock is a supervisor's
+//	bin/cyclopsd-VERSION bin/current
+//	jobs.db                         the queue and the index
+//	packs/DIGEST.pack incoming/     input content
+//	workspaces/NAME/ NAME.index NAME.apply
+//	jobs/ID/job.json log log.idx displaced/ artifacts/ manifest.json
+package layout
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// MaxSocketPath is the longest path that fits a Unix socket's address on every system.
+const MaxSocketPath = 103
+
+// Data is an executor's data directory, as an absolute path.
+type Data string
+
+// Default returns the data directory of this user: $CYCLOPS_DATA, else ~/.cyclops.
+func Default() (Data, error) {
+	if dir := os.Getenv("CYCLOPS_DATA"); dir != "" {
+		abs, err := filepath.Abs(dir)
+		return Data(abs), err
+	}
+	home, err := os.UserHomeDir()
+	return Data(filepath.Join(home, ".cyclops")), err
+}
+
+func (d Data) join(parts ...string) string {
+	return filepath.Join(append([]string{string(d)}, parts...)...)
+}
+
+func (d Data) Lock() string       { return d.join("lock") }
+func (d Data) StoreID() string    { return d.join("id") }
+func (d Data) Config() string     { return d.join("config.toml") }
+func (d Data) Database() string   { return d.join("jobs.db") }
+func (d Data) DaemonLog() string  { return d.join("cyclopsd.log") }
+func (d Data) Run() string        { return d.join("run") }
+func (d Data) Socket() string     { return d.join("run", "cyclopsd.sock") }
+func (d Data) Bin() string        { return d.join("bin") }
+func (d Data) Packs() string      { return d.join("packs") }
+func (d Data) Incoming() string   { return d.join("incoming") }
+func (d Data) Jobs() string       { return d.join("jobs") }
+func (d Data) Workspaces() string { return d.join("workspaces") }
+
+// Control is the control socket of a job's supervisor.
+func (d Data) Control(id string) string { return d.join("run", id+".sock") }
+
+// Pack is the file of a pack, named by the digest of its bytes.
+func (d Data) Pack(sum manifest.Sum) string { return d.join("packs", sum.String()+".pack") }
+
+// Workspace is the directory a job runs in; its index and journal lie beside it, out of reach of
+// relative paths.
+func (d Data) Workspace(name string) string        { return d.join("workspaces", name) }
+func (d Data) WorkspaceIndex(name string) string   { return d.join("workspaces", name+".index") }
+func (d Data) WorkspaceJournal(name string) string { return d.join("workspaces", name+".apply") }
+
+// Job is the directory of a job's record.
+func (d Data) Job(id string) string       { return d.join("jobs", id) }
+func (d Data) JobSpec(id string) string   { return d.join("jobs", id, "job.json") }
+func (d Data) Log(id string) string       { return d.join("jobs", id, "log") }
+func (d Data) LogIndex(id string) string  { return d.join("jobs", id, "log.idx") }
+func (d Data) Displaced(id string) string { return d.join("jobs", id, "displaced") }
+func (d Data) Artifacts(id string) string { return d.join("jobs", id, "artifacts") }
+func (d Data) Manifest(id string) string  { return d.join("jobs", id, "manifest.json") }
+
+// Create makes every directory, readable by this user alone.
+func (d Data) Create() error {
+	for _, dir := range []string{string(d), d.Run(), d.Bin(), d.Packs(), d.Incoming(), d.Jobs(), d.Workspaces()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
