@@ -151,6 +151,17 @@ func (j *Job) Validate() error {
 	return nil
 }
 
+// SetEnv sets a variable; a later one of the same name takes the place of an earlier one.
+func (j *Job) SetEnv(v Variable) {
+	for i := range j.Env {
+		if j.Env[i].Name == v.Name {
+			j.Env[i] = v
+			return
+		}
+	}
+	j.Env = append(j.Env, v)
+}
+
 // ValidWorkspaceName tells whether s can name a workspace: it becomes a directory's name.
 func ValidWorkspaceName(s string) bool {
 	if s == "" || len(s) > 120 || s[0] == '.' || s[0] == '-' {

@@ -1,0 +1,266 @@
+package remote
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+)
+
+// Handler is told what happens to a job. Nil functions are not told. Calls come one at a
+// time, in the order of events; an error ends the session.
+type Handler struct {
+	State    func(api.JobInfo)
+	Log      func(api.LogChunk) error
+	Artifact func(name string, size int64, r io.Reader) error
+}
+
+// Session follows one job over one exchange.
+type Session struct {
+	Accepted api.Accepted // zero unless the session submitted the job
+
+	conn  net.Conn
+	r     *bufio.Reader
+	w     *api.FrameWriter
+	buf   []byte
+	stdin *stdin
+	acked int64
+}
+
+// Follow opens a session on a job that was submitted before.
+func (c *Client) Follow(ctx context.Context, f api.Follow) (*Session, error) {
+	s, err := c.stream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(s.w.JSON(api.FrameFollow, f), s.upgrade()); err != nil {
+		s.Close()
+		return nil, contactError(err)
+	}
+	return s, nil
+}
+
+// stream opens an exchange and asks for the upgrade without waiting for the answer, so that
+// the first frames ride in the same round trip.
+func (c *Client) stream(ctx context.Context) (*Session, error) {
+	conn, err := c.exchanger.Exchange(ctx)
+	if err != nil {
+		return nil, contactError(err)
+	}
+	s := &Session{conn: conn, r: bufio.NewReaderSize(conn, 256<<10), buf: make([]byte, api.MaxFrame)}
+	request := "POST " + api.PathStream + " HTTP/1.1\r\nHost: executor\r\nConnection: Upgrade\r\nUpgrade: " + api.UpgradeProtocol +
+		"\r\n" + api.HeaderVersion + ": " + strconv.Itoa(api.Version) + "\r\n\r\n"
+	s.w = api.NewFrameWriter(&prefixWriter{w: conn, prefix: []byte(request)})
+	s.stdin = newStdin(s.w)
+	return s, nil
+}
+
+// prefixWriter sends prefix in one write with what is written first.
+type prefixWriter struct {
+	w      io.Writer
+	prefix []byte
+}
+
+func (p *prefixWriter) Write(data []byte) (int, error) {
+	if p.prefix == nil {
+		return p.w.Write(data)
+	}
+	n, err := p.w.Write(append(p.prefix, data...))
+	n = max(0, n-len(p.prefix))
+	p.prefix = nil
+	return n, err
+}
+
+// upgrade reads the answer to the request for an upgrade.
+func (s *Session) upgrade() error {
+	response, err := http.ReadResponse(s.r, nil)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	defer response.Body.Close()
+	if _, err := readResponse(response); err != nil {
+		return err
+	}
+	return api.Errorf(api.Invalid, "", "the executor answered %s instead of a stream", response.Status)
+}
+
+// Run tells h what happens until the job has ended and its result is here, or, after a Follow
+// with Once, until the log's end. A nil Result without an error means that there is none yet.
+// Cancelling ctx ends the session; the job goes on.
+func (s *Session) Run(ctx context.Context, h Handler) (*api.Result, error) {
+	stop := context.AfterFunc(ctx, func() { s.conn.Close() })
+	defer stop()
+	defer s.stdin.close(io.ErrClosedPipe)
+	var result *api.Result
+	for {
+		f, err := api.ReadFrame(s.r, s.buf)
+		if err == nil && f.Type == api.FrameEnd {
+			return result, nil
+		}
+		if err == nil {
+			err = s.handle(f, h, &result)
+		}
+		if err != nil {
+			return result, s.failure(ctx, err)
+		}
+	}
+}
+
+// failure tells a line that broke from everything else that can end a session.
+func (s *Session) failure(ctx context.Context, err error) error {
+	var e *api.Error
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), isNetError(err):
+		return api.Errorf(api.LostContact, "the job goes on; cyclops logs -f JOB follows it again", "lost contact with the host: %w", err)
+	}
+	return err
+}
+
+func isNetError(err error) bool {
+	var e net.Error
+	return errors.As(err, &e)
+}
+
+func (s *Session) handle(f api.Frame, h Handler, result **api.Result) error {
+	switch f.Type {
+	case api.FrameState:
+		return s.handleState(f, h)
+	case api.FrameLog:
+		return s.handleLog(f, h)
+	case api.FrameStdinAck:
+		off, _, err := f.Offset()
+		s.stdin.acknowledge(off)
+		return err
+	case api.FrameStdinClosed:
+		s.stdin.close(io.ErrClosedPipe)
+	case api.FramePing:
+		return s.w.Write(api.FramePong, f.Payload)
+	case api.FrameResult:
+		*result = new(api.Result)
+		return f.JSON(*result)
+	case api.FrameArtifactStart:
+		return s.handleArtifact(f, h)
+	case api.FrameError:
+		return remoteError(f)
+	}
+	return nil
+}
+
+func (s *Session) handleState(f api.Frame, h Handler) error {
+	var info api.JobInfo
+	if err := f.JSON(&info); err != nil || h.State == nil {
+		return err
+	}
+	h.State(info)
+	return nil
+}
+
+// ackEvery is how many bytes of log may go unacknowledged while more is already here.
+const ackEvery = 64 << 10
+
+func (s *Session) handleLog(f api.Frame, h Handler) error {
+	chunk, err := f.Log()
+	if err != nil {
+		return err
+	}
+	if h.Log != nil {
+		if err := h.Log(chunk); err != nil {
+			return err
+		}
+	}
+	end := chunk.Offset + int64(len(chunk.Data))
+	if end-s.acked < ackEvery && s.r.Buffered() > 0 {
+		return nil
+	}
+	s.acked = end
+	return s.w.Offset(api.FrameLogAck, end, nil)
+}
+
+func (s *Session) handleArtifact(f api.Frame, h Handler) error {
+	var start api.ArtifactStart
+	if err := f.JSON(&start); err != nil {
+		return err
+	}
+	r := &artifactReader{s: s}
+	if h.Artifact != nil {
+		if err := h.Artifact(start.Name, start.Size, r); err != nil {
+			return err
+		}
+	}
+	_, err := io.Copy(io.Discard, r)
+	return err
+}
+
+// artifactReader reads the data of one artifact out of the frames.
+type artifactReader struct {
+	s    *Session
+	rest []byte
+	done bool
+}
+
+func (r *artifactReader) Read(p []byte) (int, error) {
+	for len(r.rest) == 0 && !r.done {
+		f, err := api.ReadFrame(r.s.r, r.s.buf)
+		switch {
+		case errors.Is(err, io.EOF):
+			return 0, io.ErrUnexpectedEOF
+		case err != nil:
+			return 0, err
+		}
+		switch f.Type {
+		case api.FrameArtifactData:
+			r.rest = f.Payload
+		case api.FrameArtifactEnd:
+			r.done = true
+		case api.FrameError:
+			return 0, remoteError(f)
+		}
+	}
+	if len(r.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+func remoteError(f api.Frame) error {
+	e := new(api.Error)
+	if err := f.JSON(e); err != nil {
+		return err
+	}
+	return e
+}
+
+// Stdin is the job's standard input. Closing it ends the input; a write fails with
+// io.ErrClosedPipe once the job takes no more. The session must be running.
+func (s *Session) Stdin() io.WriteCloser { return s.stdin }
+
+// Signal sends a signal, named without SIG, to the job's processes.
+func (s *Session) Signal(name string) error {
+	return s.w.JSON(api.FrameSignal, api.Signal{Name: name})
+}
+
+// Cancel asks for the job to be stopped, as Client.Cancel does.
+func (s *Session) Cancel(r api.CancelRequest) error { return s.w.JSON(api.FrameCancel, r) }
+
+// Close ends the session; the job goes on.
+func (s *Session) Close() error {
+	s.stdin.close(io.ErrClosedPipe)
+	return s.conn.Close()
+}
+
+// JobID returns the id of the job that the session submitted.
+func (s *Session) JobID() string { return s.Accepted.Job.ID }
