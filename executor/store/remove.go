@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// TombstoneTime is how long the id of a removed job is remembered.
+const TombstoneTime = 7 * 24 * time.Hour
+
+// Freed is what nothing names any more once a job is gone; its files are the caller's to delete.
+type Freed struct {
+	Packs     []Pack
+	Workspace string // a workspace that no job names any more; empty: still in use
+}
+
+// Remove deletes an ended job and whatever only it named, and leaves a tombstone.
+func (s *Store) Remove(ctx context.Context, id string, now time.Time) (Freed, error) {
+	var freed Freed
+	err := s.commit(ctx, func(tx *sql.Tx) error {
+		j, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = ?`, id))
+		if err != nil {
+			return err
+		}
+		if err := bury(ctx, tx, j, now); err != nil {
+			return err
+		}
+		if freed.Packs, err = dropSnapshot(ctx, tx, j.Snapshot, now); err != nil {
+			return err
+		}
+		freed.Workspace, err = unusedWorkspace(ctx, tx, j.Workspace)
+		return err
+	})
+	return freed, err
+}
+
+func bury(ctx context.Context, tx *sql.Tx, j Job, now time.Time) error {
+	if !j.State.Ended() {
+		return fmt.Errorf("unable to remove job %s: it is %s", j.ID, j.State)
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM jobs WHERE seq = ?`, j.Seq); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM tombstones WHERE removed < ?`, nano(now.Add(-TombstoneTime))); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)`, j.ID, j.Digest[:], nano(now))
+	return err
+}
+
+// dropSnapshot forgets a snapshot that no job names any more, and the packs that only it drew on.
+func dropSnapshot(ctx context.Context, tx *sql.Tx, snapshot manifest.Sum, now time.Time) ([]Pack, error) {
+	if snapshot.IsZero() {
+		return nil, nil
+	}
+	var one int
+	err := tx.QueryRowContext(ctx, `SELECT 1 FROM jobs WHERE snapshot = ? LIMIT 1`, snapshot[:]).Scan(&one)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return nil, err
+	}
+	drawn, err := packsOf(tx.QueryContext(ctx, `SELECT sum, size FROM snapshot_packs JOIN packs ON pack = sum WHERE snapshot = ?`, snapshot[:]))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM snapshots WHERE sum = ?`, snapshot[:]); err != nil {
+		return nil, err
+	}
+	var freed []Pack
+	for _, p := range drawn {
+		gone, err := packsOf(tx.QueryContext(ctx, `DELETE FROM packs WHERE sum = ? AND `+unnamed+` RETURNING sum, size`, p.Sum[:], nano(now)))
+		if err != nil {
+			return nil, err
+		}
+		freed = append(freed, gone...)
+	}
+	return freed, nil
+}
+
+// unnamed holds for a pack that no snapshot draws on and no job is waited for with.
+const unnamed = `NOT EXISTS (SELECT 1 FROM snapshot_packs WHERE pack = sum)
+	AND NOT EXISTS (SELECT 1 FROM holds WHERE pack = sum AND until >= ?)`
+
+func unusedWorkspace(ctx context.Context, tx *sql.Tx, workspace string) (string, error) {
+	var one int
+	err := tx.QueryRowContext(ctx, `SELECT 1 FROM jobs WHERE workspace = ? LIMIT 1`, workspace).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return workspace, nil
+	}
+	return "", err
+}
+
+// Sweep forgets packs that nothing names any more, among them those whose holds ran out, and returns them.
+func (s *Store) Sweep(ctx context.Context, now time.Time) ([]Pack, error) {
+	var packs []Pack
+	err := s.commit(ctx, func(tx *sql.Tx) (err error) {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM holds WHERE until < ?`, nano(now)); err != nil {
+			return err
+		}
+		packs, err = packsOf(tx.QueryContext(ctx, `DELETE FROM packs WHERE `+unnamed+` RETURNING sum, size`, nano(now)))
+		return err
+	})
+	return packs, err
+}
+
+// Tombstone returns the digest of the document of a job that was removed less than
+// TombstoneTime before now, or ErrNotFound.
+func (s *Store) Tombstone(ctx context.Context, id string, now time.Time) (manifest.Sum, error) {
+	var sum manifest.Sum
+	var digest []byte
+	err := s.read.QueryRowContext(ctx, `SELECT digest FROM tombstones WHERE id = ? AND removed >= ?`, id, nano(now.Add(-TombstoneTime))).Scan(&digest)
+	if errors.Is(err, sql.ErrNoRows) {
+		return sum, ErrNotFound
+	}
+	copy(sum[:], digest)
+	return sum, err
+}
+
+// Restore indexes a job that was found in jobs/ but not in the database.
+func (s *Store) Restore(ctx context.Context, j Job, spec []byte) error {
+	return s.note(ctx, func(tx *sql.Tx) error { return insert(ctx, tx, &j, spec) })
+}

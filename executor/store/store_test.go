@@ -1,0 +1,256 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+var start = time.Date(2026, 11, 21, 12, 0, 0, 5, time.UTC)
+
+func open(t testing.TB) (*Store, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s, path
+}
+
+func sample(seq int64, workspace string, snapshot manifest.Sum) Job {
+	return Job{
+		Seq: seq, ID: manifest.NewID(), Digest: manifest.SumOf(fmt.Append(nil, seq)), State: manifest.Queued,
+		Priority: manifest.Normal, Workspace: workspace, Snapshot: snapshot, Accepted: start.Add(time.Duration(seq)),
+		About: About{Command: "true", Mode: manifest.Kept},
+	}
+}
+
+func accept(t testing.TB, s *Store, j Job, packs ...Pack) Job {
+	t.Helper()
+	if err := s.Accept(t.Context(), Acceptance{Job: j, Spec: []byte("spec of " + j.ID), Packs: packs, New: len(packs) > 0}); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func end(t testing.TB, s *Store, j Job, state manifest.State) {
+	t.Helper()
+	code := 3
+	j.State, j.Started, j.Ended, j.ExitCode, j.LogSize = state, start, start.Add(time.Second), &code, 42
+	if err := s.End(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func pack(word string) Pack { return Pack{Sum: manifest.SumOf([]byte(word)), Size: int64(len(word))} }
+
+func TestJobSurvivesReopening(t *testing.T) {
+	t.Parallel()
+	s, path := open(t)
+	if !s.Fresh() {
+		t.Error("a new database is not fresh")
+	}
+	j := sample(1, "w", manifest.SumOf(nil))
+	j.Name, j.Priority = "build", manifest.Low
+	accept(t, s, j, pack("a"))
+	if err := s.Start(t.Context(), j.ID, start); err != nil {
+		t.Fatal(err)
+	}
+	end(t, s, j, manifest.Failed)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(context.Background(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	got, err := s.Get(t.Context(), j.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.State != manifest.Failed || *got.ExitCode != 3 || got.Name != "build" || got.Priority != manifest.Low ||
+		!got.Accepted.Equal(j.Accepted) || got.LogSize != 42 || got.Snapshot != j.Snapshot || got.About.Command != "true" {
+		t.Errorf("got %+v", got)
+	}
+	spec, err := s.Spec(t.Context(), j.ID)
+	if err != nil || string(spec) != "spec of "+j.ID {
+		t.Errorf("spec %q, %v", spec, err)
+	}
+	if seq, err := s.LastSeq(t.Context()); seq != 1 || err != nil || s.Fresh() {
+		t.Errorf("last seq %d, %v, fresh %v", seq, err, s.Fresh())
+	}
+}
+
+func TestLaterSchemaIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	s, path := open(t)
+	if _, err := s.durable.Exec("PRAGMA user_version = 99"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if _, err := Open(t.Context(), path); err == nil {
+		t.Error("a database of version 99 was opened")
+	}
+}
+
+func TestRemoveFreesWhatOnlyThatJobNamed(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	one, two := manifest.SumOf([]byte("one")), manifest.SumOf([]byte("two"))
+	a := accept(t, s, sample(1, "w", one), pack("base"))
+	b := accept(t, s, sample(2, "w", two), pack("base"), pack("more"))
+	c := accept(t, s, sample(3, "w", two))
+	if _, err := s.Remove(t.Context(), a.ID, start); err == nil {
+		t.Error("a queued job was removed")
+	}
+	for _, j := range []Job{a, b, c} {
+		end(t, s, j, manifest.Succeeded)
+	}
+	for _, step := range []struct {
+		job       Job
+		packs     int
+		workspace string
+	}{{a, 0, ""}, {b, 0, ""}, {c, 2, "w"}} {
+		freed, err := s.Remove(t.Context(), step.job.ID, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(freed.Packs) != step.packs || freed.Workspace != step.workspace {
+			t.Errorf("removing job %d freed %+v, want %d packs and workspace %q", step.job.Seq, freed, step.packs, step.workspace)
+		}
+	}
+	if _, err := s.Get(t.Context(), a.ID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+	if _, err := s.Spec(t.Context(), a.ID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("its spec is still there: %v", err)
+	}
+}
+
+func TestTombstoneLastsSevenDays(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	j := accept(t, s, sample(1, "w", manifest.Sum{}))
+	end(t, s, j, manifest.Succeeded)
+	if _, err := s.Remove(t.Context(), j.ID, start); err != nil {
+		t.Fatal(err)
+	}
+	if sum, err := s.Tombstone(t.Context(), j.ID, start.Add(TombstoneTime)); err != nil || sum != j.Digest {
+		t.Errorf("got %v, %v", sum, err)
+	}
+	if _, err := s.Tombstone(t.Context(), j.ID, start.Add(TombstoneTime+time.Second)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+}
+
+func TestHeldPacksOutliveSweepsUntilTheirTime(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	j := sample(1, "w", manifest.SumOf([]byte("one")))
+	if err := s.Hold(t.Context(), j.ID, []Pack{pack("early")}, start); err != nil {
+		t.Fatal(err)
+	}
+	if freed, err := s.Sweep(t.Context(), start.Add(HoldTime)); err != nil || len(freed) != 0 {
+		t.Fatalf("swept %v, %v", freed, err)
+	}
+	held, err := s.Held(t.Context(), j.ID)
+	if err != nil || len(held) != 1 || held[0] != pack("early") {
+		t.Fatalf("held %v, %v", held, err)
+	}
+	if freed, err := s.Sweep(t.Context(), start.Add(HoldTime+1)); err != nil || len(freed) != 1 {
+		t.Fatalf("swept %v, %v", freed, err)
+	}
+}
+
+func TestListPagesNewestFirst(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	var ids []string
+	for seq := int64(1); seq <= 9; seq++ {
+		j := sample(seq, fmt.Sprintf("w%d", seq%2), manifest.Sum{})
+		if seq%3 == 0 {
+			j.Name = "third"
+		}
+		accept(t, s, j)
+		if seq < 8 {
+			end(t, s, j, []manifest.State{manifest.Succeeded, manifest.Failed}[seq%2])
+		}
+		ids = append(ids, j.ID)
+	}
+	for _, c := range []struct {
+		filter Filter
+		want   []int64
+	}{
+		{Filter{Limit: 3}, []int64{9, 8, 7}},
+		{Filter{Limit: 3, Before: 7}, []int64{6, 5, 4}},
+		{Filter{Limit: 9, Name: "third"}, []int64{9, 6, 3}},
+		{Filter{Limit: 9, Workspace: "w0"}, []int64{8, 6, 4, 2}},
+		{Filter{Limit: 3, States: []manifest.State{manifest.Queued, manifest.Failed}}, []int64{9, 8, 7}},
+		{Filter{Limit: 9, States: []manifest.State{manifest.Failed}, Before: 5}, []int64{3, 1}},
+		{Filter{Limit: 9, Prefix: ids[4][:10]}, []int64{5}},
+	} {
+		jobs, err := s.List(t.Context(), c.filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []int64
+		for _, j := range jobs {
+			got = append(got, j.Seq)
+		}
+		if fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%+v: got %v, want %v", c.filter, got, c.want)
+		}
+	}
+	live, err := s.Live(t.Context())
+	if err != nil || len(live) != 2 || live[0].Seq != 8 {
+		t.Errorf("live %v, %v", live, err)
+	}
+}
+
+// BenchmarkHistory measures accepting and listing behind a long history.
+func BenchmarkHistory(b *testing.B) {
+	for _, n := range []int64{10, 200_000} {
+		s, _ := open(b)
+		fill(b, s, n)
+		seq := n
+		b.Run(fmt.Sprintf("accept/%d", n), func(b *testing.B) {
+			for b.Loop() {
+				seq++
+				accept(b, s, sample(seq, "w", manifest.Sum{}))
+			}
+		})
+		b.Run(fmt.Sprintf("list/%d", n), func(b *testing.B) {
+			for b.Loop() {
+				if jobs, err := s.List(b.Context(), Filter{Limit: 10}); err != nil || len(jobs) != 10 {
+					b.Fatal(len(jobs), err)
+				}
+			}
+		})
+	}
+}
+
+func fill(b *testing.B, s *Store, n int64) {
+	b.Helper()
+	tx, err := s.relaxed.Begin()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for seq := int64(1); seq <= n; seq++ {
+		j := sample(seq, "w", manifest.Sum{})
+		j.State, j.Ended = manifest.Succeeded, start
+		if err := insert(b.Context(), tx, &j, []byte("spec")); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		b.Fatal(err)
+	}
+}
