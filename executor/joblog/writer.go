@@ -1,0 +1,125 @@
+//go:build linux
+
+// Package joblog writes and reads a job's log: the bytes as the tool wrote them, and beside
+// them an index that says which stream they came on and when.
+package joblog
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"os"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// maxAppend is the most bytes that one record describes.
+const maxAppend = 1 << 30
+
+// Writer writes one job's log. It belongs to one goroutine.
+type Writer struct {
+	log, idx         *os.File
+	size, idxSize    int64
+	last             int64 // time of the last record
+	logHash, idxHash hash.Hash
+	buf              []byte
+}
+
+// File says what one of the two files of a log holds.
+type File struct {
+	Size int64 // bytes
+	Sum  manifest.Sum
+}
+
+// Create makes the log of a job, which must not have one yet.
+func Create(data layout.Data, id string) (*Writer, error) {
+	log, err := create(data.Log(id))
+	if err != nil {
+		return nil, err
+	}
+	idx, err := create(data.LogIndex(id))
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	w := &Writer{log: log, idx: idx, logHash: sha256.New(), idxHash: sha256.New()}
+	if _, err := idx.WriteString(indexMagic); err != nil {
+		return nil, errors.Join(fmt.Errorf("unable to begin log index: %w", err), w.Close())
+	}
+	w.idxHash.Write([]byte(indexMagic))
+	w.idxSize = headerSize
+	return w, nil
+}
+
+func create(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("unable to create log: %w", err)
+	}
+	return f, nil
+}
+
+// Append adds data, which arrived now on stream. When it fails the log is as it was before, so
+// that a full disk costs these bytes and no others.
+func (w *Writer) Append(stream uint8, data []byte) error {
+	for len(data) > maxAppend {
+		if err := w.append(stream, data[:maxAppend]); err != nil {
+			return err
+		}
+		data = data[maxAppend:]
+	}
+	if len(data) == 0 {
+		return nil
+	}
+	return w.append(stream, data)
+}
+
+func (w *Writer) append(stream uint8, data []byte) error {
+	w.last = max(w.last, time.Now().UnixNano())
+	r := record{offset: w.size, time: w.last, length: uint32(len(data)), sum: crc32.Checksum(data, castagnoli), stream: stream}
+	w.buf = r.append(w.buf[:0])
+	if _, err := w.idx.WriteAt(w.buf, w.idxSize); err != nil {
+		return w.undo(err)
+	}
+	if _, err := w.log.WriteAt(data, w.size); err != nil {
+		return w.undo(err)
+	}
+	w.logHash.Write(data)
+	w.idxHash.Write(w.buf)
+	w.size += int64(len(data))
+	w.idxSize += recordSize
+	return nil
+}
+
+func (w *Writer) undo(cause error) error {
+	return fmt.Errorf("unable to write log: %w",
+		errors.Join(cause, w.log.Truncate(w.size), w.idx.Truncate(w.idxSize)))
+}
+
+// Size returns how many bytes the log holds, all of them readable.
+func (w *Writer) Size() int64 { return w.size }
+
+// Files returns what the log and its index hold.
+func (w *Writer) Files() (log, index File) {
+	log, index = File{Size: w.size}, File{Size: w.idxSize}
+	w.logHash.Sum(log.Sum[:0])
+	w.idxHash.Sum(index.Sum[:0])
+	return log, index
+}
+
+// Sync makes what was appended durable. A log that got no bytes costs nothing.
+func (w *Writer) Sync() error {
+	if w.size == 0 {
+		return nil
+	}
+	if err := errors.Join(w.log.Sync(), w.idx.Sync()); err != nil {
+		return fmt.Errorf("unable to sync log: %w", err)
+	}
+	return nil
+}
+
+// Close closes both files.
+func (w *Writer) Close() error { return errors.Join(w.log.Close(), w.idx.Close()) }

@@ -1,0 +1,132 @@
+//go:build linux
+
+package supervise
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/cyclops-fpga/cyclops/executor/joblog"
+	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// blank returns the manifest of a job of which nothing is known yet but what it asked for.
+func (l *Launch) blank(j *manifest.Job) *manifest.Manifest {
+	m := &manifest.Manifest{
+		SchemaVersion: manifest.Version, MediaType: manifest.MediaType,
+		Job: j.ID, Name: j.Name, Project: j.Project, Labels: j.Labels, Owner: j.Owner,
+		Host: l.Host, Store: l.Store, Executor: l.Executor,
+		Created: j.Created, Accepted: l.Accepted,
+		Steps: []manifest.StepRecord{}, Dir: j.Dir,
+		Workspace: manifest.WorkspaceRecord{Name: j.Workspace.Name, Mode: j.Workspace.Mode, Path: l.Data.Workspace(WorkspaceName(j))},
+		Input: manifest.InputRecord{
+			Snapshot: j.Input.Snapshot, Files: j.Input.Files, Bytes: j.Input.Bytes, Git: j.Input.Git,
+			Pinned: j.Workspace.Mode != manifest.Concurrent,
+		},
+		Resources: manifest.Resources{Asked: j.Needs, Leased: l.Leased},
+		Artifacts: []manifest.Artifact{},
+		Upstream:  l.Upstream,
+	}
+	for _, v := range j.Env {
+		r := manifest.VariableRecord{Name: v.Name}
+		if v.Public {
+			r.Value = &v.Value
+		}
+		m.Environment = append(m.Environment, r)
+	}
+	for _, t := range l.Tools {
+		m.Tools = append(m.Tools, manifest.ToolRecord{Name: t.Name, Setup: t.Setup})
+	}
+	for _, s := range j.Steps {
+		m.Steps = append(m.Steps, manifest.StepRecord{Name: s.Name, Argv: s.Argv, Run: s.Run})
+	}
+	return m
+}
+
+// logArtifacts lists the log and its index. Their names carry the job's id, so that no output
+// of the job can bear the same.
+func logArtifacts(id string, log, index joblog.File) []manifest.Artifact {
+	entry := func(path string, kind manifest.Kind, mediaType string, f joblog.File) manifest.Artifact {
+		return manifest.Artifact{
+			Name: id + "." + path, Path: path, Kind: kind, MediaType: mediaType,
+			Size: f.Size, Digest: f.Sum.Digest(), Mode: 0o600, Fresh: true,
+		}
+	}
+	return []manifest.Artifact{
+		entry("log", manifest.KindLog, "text/plain", log),
+		entry("log.idx", manifest.KindLogIndex, "application/vnd.cyclops.log-index.v1", index),
+	}
+}
+
+// writeManifest makes the end of a job durable. Its presence means that the job has ended, so
+// nothing may be written after it.
+func writeManifest(data layout.Data, m *manifest.Manifest) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(m); err != nil {
+		return fmt.Errorf("unable to write manifest: %w", err)
+	}
+	path := data.Manifest(m.Job)
+	if err := renameio.WriteFile(path, b.Bytes(), 0o600, renameio.WithTempDir(filepath.Dir(path))); err != nil {
+		return fmt.Errorf("unable to write manifest: %w", err)
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("unable to write manifest: %w", err)
+	}
+	return nil
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// RecordCancelled writes the manifest of a job that never ran and never will: taken out of the
+// queue, or behind a job that failed.
+func RecordCancelled(l *Launch, reason string) (*manifest.Manifest, error) {
+	j, err := l.job()
+	if err != nil {
+		return nil, err
+	}
+	m := l.blank(j)
+	m.State, m.Reason, m.Ended = manifest.Cancelled, reason, time.Now().UTC()
+	if err := os.MkdirAll(l.Data.Job(j.ID), 0o700); err != nil {
+		return nil, fmt.Errorf("unable to write manifest: %w", err)
+	}
+	return m, writeManifest(l.Data, m)
+}
+
+// RecordLost writes the manifest of a job whose supervisor is gone without one. Call KillMarked
+// first. started is when the job began to run, nil if that is not known.
+func RecordLost(l *Launch, started *time.Time, reason string) (*manifest.Manifest, error) {
+	j, err := l.job()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(l.Data.Job(j.ID), 0o700); err != nil {
+		return nil, fmt.Errorf("unable to write manifest: %w", err)
+	}
+	log, index, err := joblog.Recover(l.Data, j.ID)
+	m := l.blank(j)
+	m.State, m.Reason, m.Started, m.Ended = manifest.Lost, reason, started, time.Now().UTC()
+	if err != nil {
+		m.Reason += "; " + err.Error()
+	} else if log != (joblog.File{}) {
+		m.Artifacts = logArtifacts(j.ID, log, index)
+		m.Usage.LogBytes = log.Size
+	}
+	return m, writeManifest(l.Data, m)
+}

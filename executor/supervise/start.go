@@ -1,0 +1,109 @@
+//go:build linux
+
+package supervise
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/cyclops-fpga/cyclops/executor/layout"
+)
+
+// ready is the line with which a supervisor says that its control socket accepts.
+const ready = "ready\n"
+
+// Process is a supervisor that this process started.
+type Process struct {
+	PID  int
+	done chan struct{}
+	err  error
+}
+
+// Start starts a supervisor in a session of its own, so that it outlives this process, and
+// returns when its control socket accepts. What it has to say goes to stderr.
+func Start(ctx context.Context, l *Launch, stderr *os.File) (*Process, error) {
+	doc, err := json.Marshal(l)
+	if err != nil {
+		return nil, fmt.Errorf("unable to start supervisor: %w", err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("unable to start supervisor: %w", err)
+	}
+	defer r.Close()
+	argv := append(append([]string{}, l.Self...), "supervise")
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Dir = bytes.NewReader(doc), w, stderr, string(l.Data)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		return nil, fmt.Errorf("unable to start supervisor: %w", err)
+	}
+	p := &Process{PID: cmd.Process.Pid, done: make(chan struct{})}
+	go p.wait(cmd)
+	return p, p.ready(ctx, r)
+}
+
+func (p *Process) wait(cmd *exec.Cmd) {
+	p.err = cmd.Wait()
+	close(p.done)
+}
+
+// ready waits for the supervisor's first line; anything but "ready" is why it cannot run.
+func (p *Process) ready(ctx context.Context, r *os.File) error {
+	stop := context.AfterFunc(ctx, func() { r.Close() })
+	defer stop()
+	line, err := bufio.NewReader(io.LimitReader(r, 4096)).ReadString('\n')
+	switch {
+	case line == ready:
+		return nil
+	case ctx.Err() != nil:
+		return errors.Join(context.Cause(ctx), syscall.Kill(p.PID, syscall.SIGTERM))
+	case line != "":
+		return fmt.Errorf("unable to start supervisor: %s", strings.TrimSpace(line))
+	}
+	return fmt.Errorf("unable to start supervisor: it ended at once: %w", errors.Join(err, p.Wait()))
+}
+
+// Wait returns when the supervisor has ended.
+func (p *Process) Wait() error {
+	<-p.done
+	return p.err
+}
+
+// Dial connects to the control socket of a job's supervisor. It fails with ECONNREFUSED or
+// ENOENT when there is none.
+func Dial(ctx context.Context, data layout.Data, id string) (net.Conn, error) {
+	dir, path, err := socketPath(data, id)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("unable to reach the supervisor of job %s: %w", id, err)
+	}
+	return conn, nil
+}
+
+// socketPath names a job's control socket through a descriptor of its directory: a data
+// directory may lie deeper than an address of 108 bytes reaches.
+func socketPath(data layout.Data, id string) (*os.File, string, error) {
+	dir, err := os.Open(data.Run())
+	if err != nil {
+		return nil, "", fmt.Errorf("unable to reach the supervisor of job %s: %w", id, err)
+	}
+	return dir, fmt.Sprintf("/proc/self/fd/%d/%s.sock", dir.Fd(), id), nil
+}
