@@ -1,0 +1,5 @@
+package connect
+
+import "os"
+
+func exitCode(s *os.ProcessState) int { return s.ExitCode() }
