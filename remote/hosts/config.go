@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/strict"
 	"github.com/cyclops-fpga/cyclops/remote/place"
-	"github.com/cyclops-fpga/cyclops/remote/strict"
 )
 
 // Local is the name of this machine as a host.
@@ -72,7 +72,7 @@ func Load(dirs place.Dirs) (*Config, error) {
 func Parse(path string, data []byte) (*Config, error) {
 	c := new(Config)
 	if err := strict.Decode(path, data, c); err != nil {
-		return nil, err
+		return nil, wrong(err)
 	}
 	for name, e := range c.Hosts {
 		if err := checkEntry(name, e); err != nil {
@@ -85,6 +85,16 @@ func Parse(path string, data []byte) (*Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// wrong is a mistake in the config with its hint.
+func wrong(err error) error {
+	hint := ""
+	var e *strict.Error
+	if errors.As(err, &e) {
+		hint = e.Hint()
+	}
+	return api.Errorf(api.Usage, hint, "unable to read %w", err)
 }
 
 func checkEntry(name string, e Entry) *api.Error {
