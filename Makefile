@@ -1,0 +1,67 @@
+# The commands of this repository. `make` alone lists them.
+SHELL := /bin/sh
+GO ?= go
+TOOLS := $(CURDIR)/.tools
+GOLANGCI_VERSION := v2.12.2
+GORELEASER_VERSION := v2.15.4
+GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
+GORELEASER := $(TOOLS)/goreleaser-$(GORELEASER_VERSION)/goreleaser
+
+# PROGRAM=PACKAGES of Debian; .ci/need installs what is missing.
+FPGA_TOOLS := yosys=yosys nextpnr-ice40=nextpnr-ice40 icetime=fpga-icestorm,fpga-icestorm-chipdb iverilog=iverilog
+SSH_TOOLS := sshd=openssh-server ssh=openssh-client rsync=rsync git=git
+TEST_TOOLS := $(SSH_TOOLS) make=make gcc=gcc,libc6-dev bash=bash $(FPGA_TOOLS)
+
+.PHONY: help build demo test bench lint fmt fuzz cross release-check snapshot pictures clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## both binaries, static, into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cli/cyclops ./executor/cyclopsd
+
+demo: ## build the example computer on the embedded host, tools installed where needed
+	@.ci/need git=git $(FPGA_TOOLS)
+	@GO="$(GO)" examples/demo.sh
+
+test: ## everything, race detector on, what it needs installed where needed
+	@.ci/need $(TEST_TOOLS)
+	$(GO) test -race -timeout 20m ./...
+
+bench: ## side by side with ssh, rsync and scp; writes the table in docs/benchmarks.md
+	@.ci/need $(SSH_TOOLS) scp=openssh-client tar=tar tsp=task-spooler
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ ./cli/cyclops ./executor/cyclopsd
+	$(GO) run ./docs/bench -cyclops bin/cyclops -cyclopsd bin/cyclopsd -write docs/benchmarks.md $(BENCH)
+
+lint: $(GOLANGCI) ## format, vet and the rules of .golangci.yml
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not formatted by gofmt:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(GOLANGCI) run --timeout 10m ./...
+
+fmt: ## format everything
+	gofmt -w $$(git ls-files '*.go')
+
+fuzz: ## each fuzz target for FUZZTIME (3s)
+	.ci/fuzz
+
+cross: ## every platform that is released, static
+	.ci/cross
+
+release-check: $(GORELEASER) ## goreleaser's own check of goreleaser.yaml
+	.ci/release-check $(GORELEASER)
+
+snapshot: $(GORELEASER) ## archives and packages of every platform into dist/, nothing published
+	$(GORELEASER) release --snapshot --clean --skip=publish
+
+pictures: build ## the pictures of the README, from the running program
+	@.ci/need tmux=tmux git=git $(FPGA_TOOLS)
+	docs/pictures/make.sh
+
+clean: ## what was built; tools stay
+	rm -rf bin dist examples/*/build
+
+$(GOLANGCI):
+	CGO_ENABLED=0 GOBIN=$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+$(GORELEASER):
+	CGO_ENABLED=0 GOBIN=$(@D) $(GO) install github.com/goreleaser/goreleaser/v2@$(GORELEASER_VERSION)
