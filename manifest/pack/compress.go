@@ -23,10 +23,8 @@ type squeeze struct {
 
 // add begins to compress raw and writes what is done. It returns an empty buffer for the next frame.
 func (c *compressor) add(o *output, raw []byte) ([]byte, error) {
-	if c.zip == nil {
-		if err := c.start(); err != nil {
-			return raw[:0], err
-		}
+	if err := c.start(FrameSize); err != nil {
+		return raw[:0], err
 	}
 	next, err := c.room(o)
 	if err != nil {
@@ -42,10 +40,22 @@ func (c *compressor) add(o *output, raw []byte) ([]byte, error) {
 	return empty[:0], nil
 }
 
-func (c *compressor) start() (err error) {
-	c.depth = runtime.GOMAXPROCS(0) + 1
-	c.zip, err = zstd.NewWriter(nil,
-		zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithWindowSize(FrameSize))
+// smallPack is up to how many raw bytes a pack is compressed the quick way: setting up the
+// thorough encoder would take longer than sending what it saves.
+const smallPack = 128 << 10
+
+// start makes the encoder, unless there is one, for a pack of at least so many raw bytes.
+func (c *compressor) start(raw int) (err error) {
+	if c.zip != nil {
+		return nil
+	}
+	parallel, level := runtime.GOMAXPROCS(0), zstd.SpeedDefault
+	if raw <= smallPack {
+		parallel, level = 1, zstd.SpeedFastest
+	}
+	c.depth = parallel + 1
+	c.zip, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(parallel), zstd.WithEncoderLevel(level),
+		zstd.WithWindowSize(FrameSize), zstd.WithLowerEncoderMem(true))
 	return err
 }
 
@@ -89,7 +99,6 @@ func (c *compressor) writeOldest(o *output) error {
 func (c *compressor) drain(o *output) error {
 	for len(c.pending) > 0 {
 		if err := c.writeOldest(o); err != nil {
-			c.wait()
 			return err
 		}
 	}

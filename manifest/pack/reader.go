@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"sort"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/snapshot"
 )
 
 // Reader finds and reads the objects of one pack. It is safe for concurrent use.
@@ -243,4 +245,17 @@ func (o *objectReader) fill() error {
 // frameAt returns the frame that holds the raw byte at off, which Open has found to be in one.
 func (r *Reader) frameAt(off int64) int {
 	return sort.Search(len(r.frames), func(i int) bool { return r.frames[i].raw+r.frames[i].size > off })
+}
+
+// Tree decodes a tree object, which makes a Reader a snapshot.Loader.
+func (r *Reader) Tree(_ context.Context, sum manifest.Sum) (snapshot.Tree, error) {
+	o, ok := r.Find(sum)
+	if !ok || o.Kind != Tree {
+		return nil, &snapshot.MissingError{Sum: sum}
+	}
+	data, err := r.ReadAll(o, snapshot.MaxObject)
+	if err != nil {
+		return nil, err
+	}
+	return snapshot.Decode(data)
 }

@@ -30,8 +30,9 @@ func (e *MismatchError) Error() string {
 type Writer struct {
 	out     output
 	zip     compressor
-	hash    hash.Hash // of an object that spans frames
-	objects []Object  // in the order of Add
+	hash    hash.Hash    // of the object being added
+	got     manifest.Sum // its result; a field, so that it is not allocated for each object
+	objects []Object     // in the order of Add
 	known   map[manifest.Sum]struct{}
 	buf     []byte // raw bytes of the open frame
 	raw     int64  // raw bytes of the frames before it
@@ -144,7 +145,8 @@ func (w *Writer) addBlob(o Object, r io.Reader) error {
 			}
 		}
 	}
-	if err := matches(o.Sum, o.Size, manifest.Sum(w.hash.Sum(nil)), got); err != nil {
+	w.hash.Sum(w.got[:0])
+	if err := matches(o.Sum, o.Size, w.got, got); err != nil {
 		w.drop(o, start)
 		return err
 	}
@@ -183,7 +185,7 @@ func matches(want manifest.Sum, wantSize int64, got manifest.Sum, gotSize int64)
 
 // flush hands the open frame to the compressor.
 func (w *Writer) flush() error {
-	if len(w.buf) == 0 {
+	if w.err != nil || len(w.buf) == 0 {
 		return w.err
 	}
 	w.raw += int64(len(w.buf))
@@ -209,21 +211,29 @@ func (w *Writer) flushTrees() error {
 // Close writes what is left, the index and the footer, and returns the digest and the size of
 // the whole file. It does not close the underlying writer.
 func (w *Writer) Close() (manifest.Sum, int64, error) {
+	defer w.zip.wait()
+	if w.err == nil {
+		w.err = w.zip.start(int(min(w.raw, FrameSize)) + len(w.buf) + len(w.trees))
+	}
 	if err := w.flushTrees(); err != nil {
-		w.zip.wait()
 		return manifest.Sum{}, 0, err
 	}
-	if w.err = w.zip.drain(&w.out); w.err != nil {
+	if w.err = w.finish(); w.err != nil {
 		return manifest.Sum{}, 0, w.err
+	}
+	w.err = errors.New("unable to add to pack: it is closed")
+	return manifest.Sum(w.out.sum.Sum(nil)), w.out.size, nil
+}
+
+// finish writes the frames that are under way and what comes behind them.
+func (w *Writer) finish() error {
+	if err := w.zip.drain(&w.out); err != nil {
+		return err
 	}
 	slices.SortFunc(w.objects, func(a, b Object) int { return bytes.Compare(a.Sum[:], b.Sum[:]) })
-	index := w.out.size
-	if w.err = w.out.write(appendFooter(appendIndex(nil, w.out.frames, w.objects), index)); w.err != nil {
-		return manifest.Sum{}, 0, w.err
+	end := appendFooter(appendIndex(nil, w.out.frames, w.objects), w.out.size)
+	if err := w.out.write(end); err != nil {
+		return err
 	}
-	if w.err = w.out.write(w.out.sum.Sum(nil)); w.err != nil {
-		return manifest.Sum{}, 0, w.err
-	}
-	w.err = errors.New("unable to add object: the pack is closed")
-	return manifest.Sum(w.out.sum.Sum(nil)), w.out.size, nil
+	return w.out.write(w.out.sum.Sum(nil))
 }

@@ -145,3 +145,8 @@ func join(parent string, o, n *Entry) string {
 	}
 	return parent + "/" + name
 }
+
+// MissingError says that a Loader lacks a tree.
+type MissingError struct{ Sum manifest.Sum }
+
+func (e *MissingError) Error() string { return "unable to find tree " + e.Sum.String() }
