@@ -1,0 +1,66 @@
+package hostconfig
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+)
+
+func load(t *testing.T, text string) (Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Load(path)
+}
+
+func TestAbsentFileMeansDefaults(t *testing.T) {
+	t.Parallel()
+	c, err := Load(filepath.Join(t.TempDir(), "config.toml"))
+	if err != nil || c.Slots < 2 || c.Resources[Cores] < 1 || len(c.Tools) != 0 {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
+func TestEveryKeyIsRead(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "slots = 3\n[resources]\ncores = 5\n\"licence.vivado\" = 2\n[tools.vivado-2025_1]\nsetup = 'source x.sh'\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Slots != 3 || c.Resources[Cores] != 5 || c.Resources["licence.vivado"] != 2 || c.Tools["vivado-2025_1"].Setup != "source x.sh" {
+		t.Errorf("got %+v", c)
+	}
+	if names := c.ToolNames(); len(names) != 1 || names[0] != "vivado-2025_1" {
+		t.Errorf("tools %v", names)
+	}
+}
+
+func TestMistakesAreNamed(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"slot = 3\n":                        `config.toml:1: unknown key "slot"`,
+		"slots = -1\n":                      "slots = -1",
+		"[resources]\nboard = -2\n":         "resource board = -2",
+		"[resources]\n'a b' = 2\n":          `resource "a b"`,
+		"[tools.'a/b']\nsetup = 'x'\n":      `tool "a/b"`,
+		"[tools.a]\nsetup = 'x'\nenv = 1\n": "unknown key",
+		"slots = \n":                        "config.toml:1",
+	} {
+		_, err := load(t, text)
+		var e *api.Error
+		if !errors.As(err, &e) || e.Kind != api.Usage || !strings.Contains(e.Message, want) {
+			t.Errorf("%q: got %v, want %q", text, err, want)
+		}
+	}
+	_, err := load(t, "slot = 3\n")
+	var e *api.Error
+	if errors.As(err, &e); e == nil || !strings.Contains(e.Hint, "slots") {
+		t.Errorf("the hint does not name the nearest key: %+v", e)
+	}
+}
