@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -89,14 +91,22 @@ func keysAt(t reflect.Type, key []string) (known []string, depth int) {
 		fields := tomlFields(t)
 		f, ok := fields[key[depth]]
 		if !ok {
-			for name := range fields {
-				known = append(known, name)
-			}
-			return known, depth
+			return append(slices.Collect(maps.Keys(fields)), nestedKeys(fields)...), depth
 		}
 		t = f
 	}
 	return nil, depth - 1
+}
+
+// nestedKeys are those of tables in arrays: go-toml leaves the array out of a key within an
+// inline table.
+func nestedKeys(fields map[string]reflect.Type) (keys []string) {
+	for _, t := range fields {
+		if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct {
+			keys = slices.AppendSeq(keys, maps.Keys(tomlFields(t.Elem())))
+		}
+	}
+	return keys
 }
 
 func tomlFields(t reflect.Type) map[string]reflect.Type {
@@ -121,22 +131,25 @@ func nearest(word string, known []string) string {
 	return found
 }
 
-// distance is the Levenshtein distance in bytes.
+// distance counts the insertions, deletions, replacements and swaps of neighbours that turn a into b.
 func distance(a, b string) int {
+	var before, last []int
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
+		before, last, row = last, row, make([]int, len(b)+1)
 		row[0] = i + 1
 		for j := range len(b) {
-			cost := diagonal
+			cost := last[j]
 			if a[i] != b[j] {
 				cost++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
+			row[j+1] = min(cost, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
 	}
 	return row[len(b)]

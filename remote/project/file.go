@@ -7,13 +7,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/strict"
+	"github.com/cyclops-fpga/cyclops/remote/hosts"
 )
 
 // FileName is the name of a project's file; the directory it is in is the root.
@@ -39,9 +37,9 @@ type Inputs struct {
 
 // Outputs says what comes back; see docs/outputs.md.
 type Outputs struct {
-	Fetch []string `toml:"fetch"`
-	Keep  []string `toml:"keep"`
-	Limit Size     `toml:"limit"`
+	Fetch []string   `toml:"fetch"`
+	Keep  []string   `toml:"keep"`
+	Limit hosts.Size `toml:"limit"`
 }
 
 // Job is a named job: `cyclops run NAME`.
@@ -51,8 +49,8 @@ type Job struct {
 	Tools    []string          `toml:"tools"`
 	Env      map[string]string `toml:"env"`
 	Needs    map[string]int    `toml:"needs"`
-	Timeout  Duration          `toml:"timeout"`
-	Grace    Duration          `toml:"grace"`
+	Timeout  hosts.Duration    `toml:"timeout"`
+	Grace    hosts.Duration    `toml:"grace"`
 	Priority manifest.Priority `toml:"priority"`
 	Outputs  *Outputs          `toml:"outputs"`
 }
@@ -61,47 +59,6 @@ type Job struct {
 type Step struct {
 	Name string `toml:"name"`
 	Run  string `toml:"run"`
-}
-
-// Duration is a length of time written as Go does: "2h", "90s".
-type Duration time.Duration
-
-// UnmarshalText reads a Duration.
-func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err == nil && v < 0 {
-		err = fmt.Errorf("%q is negative", text)
-	}
-	*d = Duration(v)
-	return err
-}
-
-// Size is a number of bytes written with a unit: "64MiB", "1GB", "512".
-type Size int64
-
-var units = []struct {
-	suffix string
-	factor int64
-}{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1},
-}
-
-// UnmarshalText reads a Size.
-func (s *Size) UnmarshalText(text []byte) error {
-	for _, u := range units {
-		digits, ok := strings.CutSuffix(string(text), u.suffix)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
-		if err != nil || n < 0 || n > (1<<62)/u.factor {
-			return fmt.Errorf("%q is no size; write it like 64MiB", text)
-		}
-		*s = Size(n * u.factor)
-		return nil
-	}
-	return fmt.Errorf("%q is no size; write it like 64MiB", text)
 }
 
 // Load reads the cyclops.toml at file and checks everything that can be checked before a job.
