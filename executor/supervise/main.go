@@ -4,15 +4,78 @@ package supervise
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
 // Main is the verb "supervise": it runs the job that the document on stdin describes and returns
 // the exit code of the supervisor itself, 0 when the job's manifest was written. The first line
 // on started says "ready" once the control socket accepts, or why there will be none.
 func Main(ctx context.Context, stdin io.Reader, started io.WriteCloser) int {
-	return 1
+	signals := make(chan os.Signal, 8)
+	// Catching them all also gives the job their defaults: what was ignored where the daemon
+	// was started would stay ignored in every tool.
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE, unix.SIGUSR1, unix.SIGUSR2, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
+	defer signal.Stop(signals)
+	if err := supervise(ctx, stdin, started, signals); err != nil {
+		fmt.Fprintf(os.Stderr, "cyclopsd supervise: %v\n", err)
+		return 1
+	}
+	return 0
 }
 
-// KillMarked ends every process that bears the mark of a job, and returns how many there were.
-func KillMarked(ctx context.Context, id string) (int, error) { return 0, nil }
+func supervise(ctx context.Context, stdin io.Reader, started io.WriteCloser, signals <-chan os.Signal) error {
+	s, c, err := begin(ctx, stdin)
+	if err != nil {
+		fmt.Fprintf(started, "%v\n", err)
+		return errors.Join(err, started.Close())
+	}
+	c.serve(s)
+	watch := make(chan struct{})
+	go s.heed(ctx, signals, watch)
+	_, err = io.WriteString(started, ready)
+	err = errors.Join(err, started.Close(), s.run(ctx))
+	close(watch)
+	return errors.Join(err, c.close())
+}
+
+// begin does what must have worked before the daemon may take the job for running.
+func begin(ctx context.Context, stdin io.Reader) (*supervisor, *control, error) {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return nil, nil, fmt.Errorf("unable to adopt orphans: %w", err)
+	}
+	l, j, err := readLaunch(stdin)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := newSupervisor(ctx, l, j)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := listen(l.Data, j.ID, s.board)
+	return s, c, err
+}
+
+// heed turns the end of the machine or of the user's session into the end of the job.
+func (s *supervisor) heed(ctx context.Context, signals <-chan os.Signal, done <-chan struct{}) {
+	for {
+		select {
+		case sig := <-signals:
+			if sig == unix.SIGTERM {
+				s.stop.request(manifest.Cancelled, "the host ended it: its supervisor got SIGTERM", s.grace())
+			}
+		case <-ctx.Done():
+			s.stop.request(manifest.Cancelled, "the host ended it", s.grace())
+			return
+		case <-done:
+			return
+		}
+	}
+}

@@ -1,0 +1,217 @@
+//go:build linux
+
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/joblog"
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// The phases of a running job.
+const (
+	phasePreparing  = "preparing"
+	phaseRunning    = "running"
+	phaseCollecting = "collecting"
+)
+
+// supervisor runs one job from its launch to its manifest.
+type supervisor struct {
+	launch   *Launch
+	job      *manifest.Job
+	record   *manifest.Manifest
+	board    *board
+	stop     *stopper
+	log      *joblog.Writer
+	children *children
+	out      *output
+	in       *input
+	null     *os.File
+	group    atomic.Int64 // process group of the running step; 0: none
+	notes    []string     // what else went wrong, for the reason
+}
+
+func newSupervisor(ctx context.Context, l *Launch, j *manifest.Job) (*supervisor, error) {
+	s := &supervisor{launch: l, job: j, record: l.blank(j), stop: newStopper(ctx)}
+	started := now()
+	s.record.Started = &started
+	s.board = newBoard(api.JobInfo{
+		ID: j.ID, Name: j.Name, State: manifest.Running, Phase: phasePreparing, Accepted: l.Accepted,
+		Started: &started, Snapshot: j.Input.Snapshot, Workspace: j.Workspace.Name, Location: l.Data.Job(j.ID),
+	})
+	if err := os.MkdirAll(l.Data.Job(j.ID), 0o700); err != nil {
+		return nil, fmt.Errorf("unable to make the job's directory: %w", err)
+	}
+	var err error
+	s.log, err = joblog.Create(l.Data, j.ID)
+	if err != nil {
+		return nil, err
+	}
+	if s.out, err = newOutput(s.log, s.board.grew); err != nil {
+		return nil, err
+	}
+	if j.Stdin {
+		s.in, err = newInput(s.board.input)
+	} else {
+		s.null, err = openNull()
+	}
+	return s, err
+}
+
+// run is a job's life. Whatever goes wrong on the way ends up in the manifest.
+func (s *supervisor) run(ctx context.Context) error {
+	begun := time.Now()
+	env, dir, err := s.prepare(s.stop.ctx)
+	if err == nil && s.stop.ctx.Err() == nil {
+		err = s.execute(ctx, env, dir)
+	}
+	s.note(s.endStreams())
+	s.conclude(err)
+	if s.record.Steps[0].Started != nil {
+		s.phase(phaseCollecting)
+		s.collect(s.stop.ctx)
+	}
+	return s.finish(begun)
+}
+
+func (s *supervisor) phase(name string) {
+	s.board.update(func(info *api.JobInfo) { info.Phase = name })
+}
+
+// execute runs the steps under the job's time limit and leaves no process behind.
+func (s *supervisor) execute(ctx context.Context, env []string, dir string) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.children = reapAll(ctx)
+	defer func() { cancel(); <-s.children.stopped }()
+	if s.job.TimeoutSecs > 0 {
+		limit := seconds(s.job.TimeoutSecs)
+		timer := time.AfterFunc(limit, func() {
+			s.stop.request(manifest.TimedOut, fmt.Sprintf("it ran longer than its timeout of %v", limit), s.grace())
+		})
+		defer timer.Stop()
+	}
+	err := s.runSteps(env, dir)
+	err = errors.Join(err, s.children.sweep(s.job.ID))
+	cpu, peak := s.children.usage()
+	s.record.Usage.CPUSeconds, s.record.Usage.PeakMemoryBytes = cpu.Seconds(), peak
+	return err
+}
+
+// endStreams closes input and output; the log is complete behind it.
+func (s *supervisor) endStreams() error {
+	if s.in != nil {
+		s.in.stop()
+	} else {
+		s.null.Close()
+	}
+	return s.out.finish()
+}
+
+func (s *supervisor) note(err error) {
+	if err != nil {
+		s.notes = append(s.notes, err.Error())
+	}
+}
+
+// conclude tells from what happened how the job ended.
+func (s *supervisor) conclude(err error) {
+	m := s.record
+	for i := range m.Steps {
+		if m.Steps[i].Started != nil {
+			m.ExitCode, m.Signal = m.Steps[i].ExitCode, m.Steps[i].Signal
+		}
+	}
+	switch state, reason := s.stop.why(); {
+	case state != "":
+		m.State, m.Reason = state, reason
+	case err != nil:
+		m.State, m.Reason = manifest.Failed, explain(err)
+	case m.ExitCode != nil && *m.ExitCode == 0:
+		m.State = manifest.Succeeded
+	default:
+		m.State, m.Reason = manifest.Failed, s.failure()
+	}
+}
+
+// explain adds what a person can do.
+func explain(err error) string {
+	switch {
+	case errors.Is(err, unix.ENOSPC):
+		return err.Error() + " (the host's disk is full: remove jobs that are no longer needed)"
+	case errors.Is(err, unix.EDQUOT):
+		return err.Error() + " (the quota on the host is used up: remove jobs that are no longer needed)"
+	}
+	return err.Error()
+}
+
+// failure says which step failed and how.
+func (s *supervisor) failure() string {
+	i := slices.IndexFunc(s.record.Steps, func(r manifest.StepRecord) bool { return r.ExitCode == nil || *r.ExitCode != 0 })
+	r := s.record.Steps[i]
+	what := "the command"
+	if r.Name != "" {
+		what = "step " + r.Name
+	} else if len(s.record.Steps) > 1 {
+		what = fmt.Sprintf("step %d", i+1)
+	}
+	switch {
+	case r.Signal == "KILL":
+		return what + " was ended by SIGKILL, which nobody asked for here: the machine may have run out of memory"
+	case r.Signal != "":
+		return fmt.Sprintf("%s was ended by SIG%s", what, r.Signal)
+	case r.ExitCode != nil && *r.ExitCode == exitNotFound:
+		return what + " was not found (exit code 127)"
+	case r.ExitCode != nil:
+		return fmt.Sprintf("%s ended with exit code %d", what, *r.ExitCode)
+	}
+	return what + " did not run"
+}
+
+// finish makes the record durable, the manifest last.
+func (s *supervisor) finish(begun time.Time) error {
+	m := s.record
+	s.note(s.log.Sync())
+	log, index := s.log.Files()
+	s.note(s.log.Close())
+	m.Artifacts = append(m.Artifacts, logArtifacts(s.job.ID, log, index)...)
+	m.Usage.LogBytes = log.Size
+	for _, n := range s.notes {
+		if m.Reason != "" {
+			m.Reason += "; "
+		}
+		m.Reason += n
+	}
+	m.Ended = now()
+	m.Usage.WallSeconds = time.Since(begun).Seconds()
+	return s.persist()
+}
+
+// persist writes the manifest; on a full disk it tries again without what can be left out.
+func (s *supervisor) persist() error {
+	err := writeManifest(s.launch.Data, s.record)
+	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
+		return err
+	}
+	if derr := os.RemoveAll(s.launch.Data.Artifacts(s.job.ID)); derr != nil {
+		return errors.Join(err, derr)
+	}
+	s.record.Artifacts = slices.DeleteFunc(s.record.Artifacts, func(a manifest.Artifact) bool {
+		return a.Kind != manifest.KindLog && a.Kind != manifest.KindLogIndex
+	})
+	s.record.Reason += "; the outputs were dropped to make room for this record: the host's disk is full"
+	return writeManifest(s.launch.Data, s.record)
+}
+
+// slim gives memory back that preparing took, for a job may run for days.
+func slim() { debug.FreeOSMemory() }

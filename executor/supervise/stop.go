@@ -1,0 +1,132 @@
+//go:build linux
+
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+const (
+	defaultGrace  = 10 * time.Second
+	leftoverGrace = 2 * time.Second        // for processes that a job left behind when it ended
+	settleTime    = 250 * time.Millisecond // in which they may end by themselves, like a tee that still writes
+)
+
+// stopper remembers why a job is to be stopped. The first reason counts; later ones can only
+// make it quicker.
+type stopper struct {
+	ctx    context.Context // done once there is a reason
+	cancel context.CancelCauseFunc
+
+	mu       sync.Mutex
+	state    manifest.State
+	reason   string
+	deadline time.Time     // when KILL follows
+	sooner   chan struct{} // closed and replaced when the deadline moved
+}
+
+func newStopper(ctx context.Context) *stopper {
+	s := &stopper{sooner: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	return s
+}
+
+// request asks for a stop with grace between TERM and KILL.
+func (s *stopper) request(state manifest.State, reason string, grace time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	deadline := time.Now().Add(grace)
+	if s.state == "" {
+		s.state, s.reason, s.deadline = state, reason, deadline
+	} else if deadline.Before(s.deadline) {
+		s.deadline = deadline
+	}
+	close(s.sooner)
+	s.sooner = make(chan struct{})
+	s.cancel(fmt.Errorf("%s", reason))
+}
+
+func (s *stopper) why() (manifest.State, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state, s.reason
+}
+
+func (s *stopper) until() (time.Time, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deadline, s.sooner
+}
+
+// terminate ends every process of the job: TERM, what until allows, then KILL until none is left.
+func (c *children) terminate(id string, until func() (time.Time, <-chan struct{})) error {
+	if _, err := signalAll(os.Getpid(), id, unix.SIGTERM); err != nil {
+		return err
+	}
+	// A stopped process takes TERM only when it goes on.
+	if _, err := signalAll(os.Getpid(), id, unix.SIGCONT); err != nil {
+		return err
+	}
+	for {
+		deadline, sooner := until()
+		if c.settled(time.Until(deadline), sooner) {
+			return nil
+		}
+		if at, _ := until(); !time.Now().Before(at) {
+			return c.kill(id)
+		}
+	}
+}
+
+// settled waits until no child is left, for so long at most or until sooner closes.
+func (c *children) settled(limit time.Duration, sooner <-chan struct{}) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		none, changed := c.state()
+		if none {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-sooner:
+			return false
+		case <-timer.C:
+			return false
+		}
+	}
+}
+
+// kill repeats KILL, because a process may have forked while the others were looked up.
+func (c *children) kill(id string) error {
+	for range killTries {
+		if _, err := signalAll(os.Getpid(), id, unix.SIGKILL); err != nil {
+			return err
+		}
+		if c.settled(50*time.Millisecond, nil) {
+			return nil
+		}
+	}
+	pids, err := processes(os.Getpid(), id)
+	if err != nil || len(pids) == 0 {
+		return err
+	}
+	return fmt.Errorf("unable to end processes %v: they do not die of KILL", pids)
+}
+
+// sweep ends what the job left behind.
+func (c *children) sweep(id string) error {
+	if c.settled(settleTime, nil) {
+		return nil
+	}
+	deadline := time.Now().Add(leftoverGrace)
+	return c.terminate(id, func() (time.Time, <-chan struct{}) { return deadline, nil })
+}
