@@ -133,28 +133,6 @@ func (c *Client) Drain(ctx context.Context, draining bool) (api.Hello, error) {
 	return h, c.call(ctx, http.MethodPost, api.PathDrain, api.DrainRequest{Draining: draining}, &h)
 }
 
-// Missing tells which of the objects the executor lacks, and holds the rest for the job.
-func (c *Client) Missing(ctx context.Context, job string, objects []manifest.Sum) ([]manifest.Sum, error) {
-	request := api.MissingRequest{Job: job, Objects: make([]byte, 0, len(objects)*manifest.DigestSize)}
-	for _, sum := range objects {
-		request.Objects = append(request.Objects, sum[:]...)
-	}
-	var reply api.MissingReply
-	if err := c.call(ctx, http.MethodPost, api.PathMissing, request, &reply); err != nil {
-		return nil, err
-	}
-	if len(reply.Missing) < (len(objects)+7)/8 {
-		return nil, api.Errorf(api.Invalid, "", "unable to read what the host lacks: %d bytes answer %d objects", len(reply.Missing), len(objects))
-	}
-	var missing []manifest.Sum
-	for i, sum := range objects {
-		if reply.Missing[i/8]&(1<<(i%8)) != 0 {
-			missing = append(missing, sum)
-		}
-	}
-	return missing, nil
-}
-
 func jobPath(pattern, id string) string {
 	return strings.Replace(pattern, "{id}", url.PathEscape(id), 1)
 }

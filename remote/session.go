@@ -16,6 +16,7 @@ import (
 // time, in the order of events; an error ends the session.
 type Handler struct {
 	State    func(api.JobInfo)
+	Result   func(api.Result) error // before the artifacts that are pushed behind it
 	Log      func(api.LogChunk) error
 	Artifact func(name string, size int64, r io.Reader) error
 }
@@ -148,8 +149,7 @@ func (s *Session) handle(f api.Frame, h Handler, result **api.Result) error {
 	case api.FramePing:
 		return s.w.Write(api.FramePong, f.Payload)
 	case api.FrameResult:
-		*result = new(api.Result)
-		return f.JSON(*result)
+		return handleResult(f, h, result)
 	case api.FrameArtifactStart:
 		return s.handleArtifact(f, h)
 	case api.FrameError:
@@ -165,6 +165,14 @@ func (s *Session) handleState(f api.Frame, h Handler) error {
 	}
 	h.State(info)
 	return nil
+}
+
+func handleResult(f api.Frame, h Handler, result **api.Result) error {
+	*result = new(api.Result)
+	if err := f.JSON(*result); err != nil || h.Result == nil {
+		return err
+	}
+	return h.Result(**result)
 }
 
 // ackEvery is how many bytes of log may go unacknowledged while more is already here.
