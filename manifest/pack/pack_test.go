@@ -2,23 +2,36 @@ package pack_test
 
 import (
 	"bytes"
-	"context"
+	"encoding/binary"
 	"io"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/pack"
 )
 
-// content returns n bytes that compress about as well as source code.
-func content(seed uint64, n int) []byte {
+// lines is text that compresses about as well as source code.
+var lines = sync.OnceValue(func() []byte {
 	words := []string{"assign ", "wire ", "reg [31:0] ", "always @(posedge clk) ", "begin\n", "end\n", "data", "addr", " <= ", ";\n"}
-	r := rand.New(rand.NewPCG(seed, 1))
-	out := make([]byte, 0, n+32)
-	for len(out) < n {
+	r := rand.New(rand.NewPCG(1, 2))
+	out := make([]byte, 0, 1<<18)
+	for len(out) < 1<<18-32 {
 		out = append(out, words[r.IntN(len(words))]...)
 		out = append(out, byte('a'+r.IntN(26)))
+	}
+	return out
+})
+
+// content returns n bytes, other ones for another seed.
+func content(seed uint64, n int) []byte {
+	r := rand.New(rand.NewPCG(seed, 1))
+	out := make([]byte, 0, n+64)
+	for len(out) < n {
+		at := r.IntN(len(lines()) - 1000)
+		out = append(out, lines()[at:at+50+r.IntN(900)]...)
+		out = binary.LittleEndian.AppendUint32(out, r.Uint32())
 	}
 	return out[:n]
 }
@@ -49,7 +62,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	if err != nil || size != int64(file.Len()) || sum != manifest.SumOf(file.Bytes()) {
 		t.Fatalf("Close: %v, %d bytes, %v", sum, size, err)
 	}
-	r, got, err := pack.Verify(context.Background(), bytes.NewReader(file.Bytes()), size)
+	r, got, err := pack.Verify(t.Context(), bytes.NewReader(file.Bytes()), size)
 	if err != nil || got != sum {
 		t.Fatalf("Verify: %v, %v", got, err)
 	}

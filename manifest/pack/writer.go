@@ -195,15 +195,18 @@ func (w *Writer) flush() error {
 
 // flushTrees writes the trees as a frame of their own, behind the open one.
 func (w *Writer) flushTrees() error {
-	if err := w.flush(); err != nil || len(w.trees) == 0 {
+	if err := w.flush(); err != nil {
 		return err
 	}
 	for _, o := range w.treeObj {
 		o.Offset += w.raw
 		w.objects = append(w.objects, o)
 	}
-	w.raw += int64(len(w.trees))
 	w.treeObj = w.treeObj[:0]
+	if len(w.trees) == 0 {
+		return nil
+	}
+	w.raw += int64(len(w.trees))
 	w.trees, w.err = w.zip.add(&w.out, w.trees)
 	return w.err
 }
