@@ -27,10 +27,10 @@ type watched struct {
 
 // repo is one git repository that the tree lies in or holds.
 type repo struct {
-	top     string // absolute: its work tree
-	base    string // path of the work tree below the tree's root; "" too for one that begins above it
-	prefix  string // path of the tree's root below the work tree
-	known   bool   // its rules are as they were for the index
+	top     string          // absolute: its work tree
+	base    string          // path of the work tree below the tree's root; "" too for one that begins above it
+	prefix  string          // path of the tree's root below the work tree
+	known   bool            // its rules are as they were for the index
 	ignored map[string]bool // by path in the tree
 	match   *matcher        // instead of ignored, where there is no git
 	exec    map[string]bool // executable in git's index; only where files have no such bit
