@@ -15,7 +15,7 @@ const (
 	MaxName    = 255      // bytes of a name
 	MaxTarget  = 4095     // bytes of a symlink's target
 	MaxDepth   = 1024     // directories below each other
-	MaxEntries = 1 << 24  // entries that Walk and Diff visit in one tree
+	MaxEntries = 1 << 22  // entries that Walk and Diff visit in one tree
 	MaxObject  = 64 << 20 // bytes of one encoded tree
 	MaxSize    = 1 << 55  // bytes and files of a whole tree
 )
