@@ -190,8 +190,7 @@ func (p *Plan) add(pw *pack.Writer, o scan.Object) error {
 		return &ChangedError{o.Path}
 	}
 	defer r.Close()
-	// One byte more than the snapshot says is enough to see that the file has grown.
-	counted := &counter{r: io.LimitReader(r, o.Size+1)}
+	counted := &counter{r: r}
 	err = pw.Add(kind, o.Sum, o.Size, counted)
 	var mismatch *pack.MismatchError
 	if errors.As(err, &mismatch) || counted.failed {
