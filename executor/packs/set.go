@@ -96,6 +96,17 @@ func (s *Set) Open(sum manifest.Sum) (io.Reader, int64, error) {
 	return r.Reader(o), o.Size, nil
 }
 
+// Place returns which pack holds an object, and where in it: reading objects in this order decodes
+// every frame once.
+func (s *Set) Place(sum manifest.Sum) (index int, offset int64) {
+	for i, r := range s.readers {
+		if o, ok := r.Find(sum); ok {
+			return i, o.Offset
+		}
+	}
+	return len(s.readers), 0
+}
+
 // Tree reads one directory of a snapshot, or fails with a *MissingError.
 func (s *Set) Tree(ctx context.Context, sum manifest.Sum) (snapshot.Tree, error) {
 	if err := ctx.Err(); err != nil {
