@@ -1,0 +1,138 @@
+package connect
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// channel is one SSH channel. Those of kind session count against the host's MaxSessions.
+type channel struct {
+	ssh.Channel
+	done  func()
+	once  sync.Once
+	ended chan int // exit code of what ran on a session; closed without one when it is not told
+}
+
+func (c *channel) Close() error {
+	err := c.Channel.Close()
+	c.once.Do(c.done)
+	if errors.Is(err, io.EOF) {
+		return nil // the host had closed it before
+	}
+	return err
+}
+
+// requests takes what the host says of a session's end. sshd tells a signal by name.
+func (c *channel) requests(in <-chan *ssh.Request) {
+	defer close(c.ended)
+	told := false
+	for r := range in {
+		code, ok := exitStatus(r)
+		if ok && !told {
+			told = true
+			c.ended <- code
+		}
+		if r.WantReply {
+			_ = r.Reply(false, nil)
+		}
+	}
+}
+
+func exitStatus(r *ssh.Request) (int, bool) {
+	switch r.Type {
+	case "exit-status":
+		if len(r.Payload) >= 4 {
+			return int(binary.BigEndian.Uint32(r.Payload)), true
+		}
+	case "exit-signal":
+		var s struct {
+			Name string
+			Core bool
+			Text string
+			Lang string
+		}
+		if ssh.Unmarshal(r.Payload, &s) == nil {
+			return 128 + signalNumber(s.Name), true
+		}
+	}
+	return 0, false
+}
+
+// signalNumber is what Linux calls the signals that SSH names (RFC 4254, 6.10).
+func signalNumber(name string) int {
+	numbers := map[string]int{
+		"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11,
+		"USR2": 12, "PIPE": 13, "ALRM": 14, "TERM": 15,
+	}
+	return numbers[name]
+}
+
+// openSession opens a session and asks for something to run on it. When the host allows no more
+// sessions, the spare one is given up first; wait then says whether to wait for another to end.
+func (s *session) openSession(ctx context.Context, kind, what string, wait bool) (*channel, error) {
+	for {
+		freed := s.watchFreed()
+		c, err := await(ctx, func() (*channel, error) { return s.rawSession(kind, what) })
+		var full *ssh.OpenChannelError
+		if !errors.As(err, &full) {
+			return c, err
+		}
+		if s.dropSpareSFTP() {
+			continue
+		}
+		if !wait || s.openSessions() == 0 {
+			return nil, err
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-s.closed:
+			return nil, errLinkLost
+		}
+	}
+}
+
+// errRefused says that the host opened a session and would not run what was asked for.
+var errRefused = errors.New("the host refused the request")
+
+func (s *session) rawSession(kind, what string) (*channel, error) {
+	ch, in, err := s.conn.OpenChannel("session", nil)
+	if err != nil {
+		return nil, err
+	}
+	s.count(+1)
+	c := &channel{Channel: ch, done: func() { s.count(-1) }, ended: make(chan int, 1)}
+	go c.requests(in)
+	ok, err := ch.SendRequest(kind, true, ssh.Marshal(struct{ What string }{what}))
+	if err == nil && !ok {
+		err = errRefused
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// openSocket opens a channel to a Unix socket on the host.
+func (s *session) openSocket(ctx context.Context, path string) (*channel, error) {
+	return await(ctx, func() (*channel, error) {
+		payload := ssh.Marshal(struct {
+			Path, Reserved string
+			Port           uint32
+		}{Path: path})
+		ch, in, err := s.conn.OpenChannel("direct-streamlocal@openssh.com", payload)
+		if err != nil {
+			return nil, err
+		}
+		go ssh.DiscardRequests(in)
+		go func() { _, _ = io.Copy(io.Discard, ch.Stderr()) }()
+		return &channel{Channel: ch, done: func() {}}, nil
+	})
+}

@@ -1,0 +1,27 @@
+package connect
+
+import (
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// wire is a connection that remembers when it last brought something.
+type wire struct {
+	net.Conn
+	born time.Time
+	last atomic.Int64 // since born
+}
+
+func newWire(c net.Conn) *wire { return &wire{Conn: c, born: time.Now()} }
+
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if n > 0 {
+		w.last.Store(int64(time.Since(w.born)))
+	}
+	return n, err
+}
+
+// quiet is how long nothing has come.
+func (w *wire) quiet() time.Duration { return time.Since(w.born) - time.Duration(w.last.Load()) }
