@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/joblog"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
@@ -66,21 +67,64 @@ func logArtifacts(id string, log, index joblog.File) []manifest.Artifact {
 	}
 }
 
-// writeManifest makes the end of a job durable. Its presence means that the job has ended, so
-// nothing may be written after it.
-func writeManifest(data layout.Data, m *manifest.Manifest) error {
+func encode(m *manifest.Manifest) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(m); err != nil {
-		return fmt.Errorf("unable to write manifest: %w", err)
+		return nil, fmt.Errorf("unable to write manifest: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// writeManifest makes the end of a job durable. Its presence means that the job has ended, so
+// nothing may be written after it.
+func writeManifest(data layout.Data, m *manifest.Manifest) error {
+	doc, err := encode(m)
+	if err != nil {
+		return err
 	}
 	path := data.Manifest(m.Job)
-	if err := renameio.WriteFile(path, b.Bytes(), 0o600, renameio.WithTempDir(filepath.Dir(path))); err != nil {
+	if err := renameio.WriteFile(path, doc, 0o600, renameio.WithTempDir(filepath.Dir(path))); err != nil {
 		return fmt.Errorf("unable to write manifest: %w", err)
 	}
 	if err := syncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("unable to write manifest: %w", err)
+	}
+	return nil
+}
+
+// reserved is how many bytes are kept for a manifest from a job's start on.
+const reserved = 64 << 10
+
+// reserve makes the file that will become the manifest, with room on the disk: a job that fills
+// the disk must still be able to say so.
+func reserve(data layout.Data, id string) (*os.File, error) {
+	f, err := os.OpenFile(data.Manifest(id)+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("unable to make room for the manifest: %w", err)
+	}
+	err = unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, reserved)
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return nil, errors.Join(fmt.Errorf("unable to make room for the manifest: %w", err), os.Remove(f.Name()), f.Close())
+	}
+	return f, nil // some file systems cannot reserve
+}
+
+// writeReserved is writeManifest through the file that reserve made.
+func writeReserved(f *os.File, data layout.Data, m *manifest.Manifest) error {
+	doc, err := encode(m)
+	if err != nil {
+		return err
+	}
+	if _, err = f.WriteAt(doc, 0); err == nil {
+		err = errors.Join(f.Truncate(int64(len(doc))), f.Sync())
+	}
+	if err != nil {
+		return fmt.Errorf("unable to write manifest: %w", err)
+	}
+	if err := errors.Join(os.Rename(f.Name(), data.Manifest(m.Job)), syncDir(data.Job(m.Job))); err != nil {
 		return fmt.Errorf("unable to write manifest: %w", err)
 	}
 	return nil
@@ -117,6 +161,9 @@ func RecordLost(l *Launch, started *time.Time, reason string) (*manifest.Manifes
 		return nil, err
 	}
 	if err := os.MkdirAll(l.Data.Job(j.ID), 0o700); err != nil {
+		return nil, fmt.Errorf("unable to write manifest: %w", err)
+	}
+	if err := os.Remove(l.Data.Manifest(j.ID) + ".part"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("unable to write manifest: %w", err)
 	}
 	log, index, err := joblog.Recover(l.Data, j.ID)

@@ -26,6 +26,9 @@ const (
 	phaseCollecting = "collecting"
 )
 
+// slimAfter is how long a job runs before the memory that preparing took is given back.
+const slimAfter = time.Second
+
 // supervisor runs one job from its launch to its manifest.
 type supervisor struct {
 	launch   *Launch
@@ -38,6 +41,7 @@ type supervisor struct {
 	out      *output
 	in       *input
 	null     *os.File
+	final    *os.File     // becomes the manifest
 	group    atomic.Int64 // process group of the running step; 0: none
 	notes    []string     // what else went wrong, for the reason
 }
@@ -54,6 +58,9 @@ func newSupervisor(ctx context.Context, l *Launch, j *manifest.Job) (*supervisor
 		return nil, fmt.Errorf("unable to make the job's directory: %w", err)
 	}
 	var err error
+	if s.final, err = reserve(l.Data, j.ID); err != nil {
+		return nil, err
+	}
 	s.log, err = joblog.Create(l.Data, j.ID)
 	if err != nil {
 		return nil, err
@@ -92,8 +99,14 @@ func (s *supervisor) phase(name string) {
 // execute runs the steps under the job's time limit and leaves no process behind.
 func (s *supervisor) execute(ctx context.Context, env []string, dir string) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.children = reapAll(ctx)
-	defer func() { cancel(); <-s.children.stopped }()
+	s.children = reapAll(ctx, s.job.ID)
+	defer func() {
+		cancel()
+		<-s.children.stopped
+		s.children.group.remove()
+	}()
+	slim := time.AfterFunc(slimAfter, debug.FreeOSMemory)
+	defer slim.Stop()
 	if s.job.TimeoutSecs > 0 {
 		limit := seconds(s.job.TimeoutSecs)
 		timer := time.AfterFunc(limit, func() {
@@ -101,8 +114,7 @@ func (s *supervisor) execute(ctx context.Context, env []string, dir string) erro
 		})
 		defer timer.Stop()
 	}
-	err := s.runSteps(env, dir)
-	err = errors.Join(err, s.children.sweep(s.job.ID))
+	err := errors.Join(s.runSteps(env, dir), s.children.sweep(s.job.ID))
 	cpu, peak := s.children.usage()
 	s.record.Usage.CPUSeconds, s.record.Usage.PeakMemoryBytes = cpu.Seconds(), peak
 	return err
@@ -120,7 +132,7 @@ func (s *supervisor) endStreams() error {
 
 func (s *supervisor) note(err error) {
 	if err != nil {
-		s.notes = append(s.notes, err.Error())
+		s.notes = append(s.notes, explain(err))
 	}
 }
 
@@ -199,7 +211,7 @@ func (s *supervisor) finish(begun time.Time) error {
 
 // persist writes the manifest; on a full disk it tries again without what can be left out.
 func (s *supervisor) persist() error {
-	err := writeManifest(s.launch.Data, s.record)
+	err := writeReserved(s.final, s.launch.Data, s.record)
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return err
 	}
@@ -210,8 +222,5 @@ func (s *supervisor) persist() error {
 		return a.Kind != manifest.KindLog && a.Kind != manifest.KindLogIndex
 	})
 	s.record.Reason += "; the outputs were dropped to make room for this record: the host's disk is full"
-	return writeManifest(s.launch.Data, s.record)
+	return writeReserved(s.final, s.launch.Data, s.record)
 }
-
-// slim gives memory back that preparing took, for a job may run for days.
-func slim() { debug.FreeOSMemory() }

@@ -105,9 +105,14 @@ func (c *children) settled(limit time.Duration, sooner <-chan struct{}) bool {
 	}
 }
 
-// kill repeats KILL, because a process may have forked while the others were looked up.
+// kill repeats KILL, because a process may have forked while the others were looked up. What
+// forks faster than it is looked up is stopped first.
 func (c *children) kill(id string) error {
-	for range killTries {
+	c.group.kill()
+	for try := range killTries {
+		if try > 0 {
+			freeze(id)
+		}
 		if _, err := signalAll(os.Getpid(), id, unix.SIGKILL); err != nil {
 			return err
 		}
@@ -120,6 +125,17 @@ func (c *children) kill(id string) error {
 		return err
 	}
 	return fmt.Errorf("unable to end processes %v: they do not die of KILL", pids)
+}
+
+// freeze stops the job's processes until a look finds no new one.
+func freeze(id string) {
+	for seen := 0; ; {
+		n, err := signalAll(os.Getpid(), id, unix.SIGSTOP)
+		if err != nil || n <= seen {
+			return
+		}
+		seen = n
+	}
 }
 
 // sweep ends what the job left behind.

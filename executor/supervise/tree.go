@@ -105,7 +105,8 @@ func KillMarked(ctx context.Context, id string) (int, error) {
 	defer wait.Stop()
 	for range killTries {
 		n, err := signalAll(0, id, unix.SIGKILL)
-		if met = max(met, n); err != nil || n == 0 {
+		met = max(met, n)
+		if err != nil || killCgroup(id) && n == 0 {
 			return met, err
 		}
 		wait.Reset(25 * time.Millisecond)

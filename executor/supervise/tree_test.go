@@ -3,6 +3,7 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,6 +27,8 @@ env -u CYCLOPS_JOB setsid sh -c 'trap "" TERM HUP; echo up; while :; do sleep 10
 `
 
 const stubborn = background + "while :; do sleep 1000; done"
+
+const nobody = 65534
 
 func ups(n int) func(*job) func() bool {
 	return func(j *job) func() bool {
@@ -87,6 +90,39 @@ func TestCancelKillsTheWholeTree(t *testing.T) {
 	assertNothingLeft(t, j)
 }
 
+// TestCancelWithoutACgroup runs the supervisor as a user who may not divide control groups.
+func TestCancelWithoutACgroup(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("the other tests run as such a user already")
+	}
+	j := newBench(t).make(named(stubborn))
+	self := filepath.Join(t.TempDir(), "self")
+	binary, err := os.ReadFile(j.self)
+	if err = errors.Join(err, os.Chmod(filepath.Dir(filepath.Dir(self)), 0o711)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(self, binary, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(string(j.data), func(path string, _ os.DirEntry, _ error) error { return os.Chown(path, nobody, nobody) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := fmt.Sprint(nobody)
+	j.launch.Self = []string{"/usr/bin/setpriv", "--reuid", id, "--regid", id, "--clear-groups", self}
+	j.begin()
+	j.await("all processes were up", ups(3)(j))
+	if _, err := os.Stat(cgroupPath(j.ID)); err == nil {
+		t.Error("there is a control group all the same")
+	}
+	j.cancelNow(0.05)
+	if m := j.end(); m.State != manifest.Cancelled || m.Signal != "KILL" {
+		t.Errorf("%s by signal %q, reason %q", m.State, m.Signal, m.Reason)
+	}
+	assertNothingLeft(t, j)
+}
+
 func TestTimeoutKillsTheWholeTree(t *testing.T) {
 	t.Parallel()
 	j := newBench(t).start(named(stubborn), func(j *manifest.Job) { j.TimeoutSecs, j.GraceSecs = 0.5, 0.1 })
@@ -101,6 +137,18 @@ func TestNothingRemainsAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	j, m := newBench(t).run(named(background + "exit 5"))
 	wantExit(t, m, manifest.Failed, 5)
+	assertNothingLeft(t, j)
+}
+
+func TestWhatForksWithoutEndIsKilled(t *testing.T) {
+	t.Parallel()
+	j := newBench(t).make(sh("trap '' TERM; echo up; n=0; while [ $n -lt 10 ]; do sh -c 'while :; do sh -c : & wait; done' & n=$((n+1)); done; wait"))
+	j.begin()
+	j.await("it was up", ups(1)(j))
+	j.cancelNow(0.05)
+	if m := j.end(); m.State != manifest.Cancelled {
+		t.Errorf("%s: %s", m.State, m.Reason)
+	}
 	assertNothingLeft(t, j)
 }
 

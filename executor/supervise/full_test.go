@@ -1,0 +1,73 @@
+//go:build linux
+
+package supervise
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// newSmallBench has a data directory with room for few bytes.
+func newSmallBench(t *testing.T) *bench {
+	t.Helper()
+	b := newBench(t)
+	dir := filepath.Join(t.TempDir(), "small")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("a small file system can be mounted by root only: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	b.data = layout.Data(filepath.Join(dir, "data"))
+	if err := b.data.Create(); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestAFullDiskCostsOutputAndSaysSo(t *testing.T) {
+	t.Parallel()
+	j, m := newSmallBench(t).run(sh("echo first; head -c 5000000 /dev/zero; echo second"))
+	if m.State != manifest.Succeeded || m.ExitCode == nil || *m.ExitCode != 0 {
+		t.Errorf("%s: %s", m.State, m.Reason)
+	}
+	if !strings.Contains(m.Reason, "no space left") {
+		t.Errorf("reason is %q", m.Reason)
+	}
+	if !strings.HasPrefix(j.text(0), "first\n") || m.Usage.LogBytes != int64(len(j.text(0))) {
+		t.Errorf("log has %d bytes, the manifest says %d", len(j.text(0)), m.Usage.LogBytes)
+	}
+}
+
+func TestWhatWasLostIsMarkedInTheLog(t *testing.T) {
+	t.Parallel()
+	b := newSmallBench(t)
+	hog := filepath.Join(string(b.data), "hog")
+	j, m := b.run(sh("head -c 3000000 /dev/zero > " + hog + "; echo lost; head -c 100000 /dev/zero; rm " + hog + "; sleep 0.1; echo back"))
+	wantExit(t, m, manifest.Succeeded, 0)
+	if text := j.text(0); !strings.Contains(text, "bytes of output are missing here") || !strings.HasSuffix(text, "back\n") {
+		t.Errorf("log ends with %q", text[max(0, len(text)-200):])
+	}
+}
+
+func TestAJobThatFillsTheDiskIsRecorded(t *testing.T) {
+	t.Parallel()
+	b := newSmallBench(t)
+	j, m := b.run(sh("cat /dev/zero > " + filepath.Join(string(b.data), "hog") + "; echo lost; exit 4"))
+	wantExit(t, m, manifest.Failed, 4)
+	if !strings.Contains(m.Reason, "no space left") || j.text(0) != "" {
+		t.Errorf("reason %q, log %q", m.Reason, j.text(0))
+	}
+}
