@@ -4,22 +4,104 @@ package workspace
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest/snapshot"
 )
 
-// Inputs knows what the last apply left in a workspace.
-type Inputs struct{}
+// Inputs knows what the last apply put into a workspace.
+type Inputs struct{ root *dir }
 
-// LoadInputs reads what the last apply of this boot recorded.
-func LoadInputs(data layout.Data, name string) (*Inputs, error) { return nil, errors.ErrUnsupported }
+// LoadInputs reads what the last apply recorded. Nothing recorded is no inputs.
+func LoadInputs(data layout.Data, name string) (*Inputs, error) {
+	x, err := loadIndex(data.WorkspaceIndex(name))
+	if err != nil || x == nil {
+		return &Inputs{}, err
+	}
+	return &Inputs{root: x.root}, nil
+}
 
 // Input returns the input at a slash-separated path.
-func (in *Inputs) Input(path string) (snapshot.Entry, bool) { return snapshot.Entry{}, false }
+func (in *Inputs) Input(path string) (snapshot.Entry, bool) {
+	d := in.root
+	for {
+		name, rest, deeper := strings.Cut(path, "/")
+		e := d.find(name)
+		if e == nil {
+			return snapshot.Entry{}, false
+		}
+		if !deeper {
+			return e.Entry, true
+		}
+		d, path = e.dir, rest
+	}
+}
 
 // Remove deletes a workspace with all that belongs to it and returns how many bytes that freed. No
 // job may be using it. A workspace that is not there is no error.
 func Remove(data layout.Data, name string) (freed int64, err error) {
-	return 0, errors.ErrUnsupported
+	parent, err := openAt(unix.AT_FDCWD, data.Workspaces(), unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return 0, fmt.Errorf("unable to remove workspace %s: %w", name, err)
+	}
+	defer unix.Close(parent)
+	if err := removeTree(parent, name, &freed); err != nil {
+		return freed, fmt.Errorf("unable to remove workspace %s: %w", name, err)
+	}
+	// The index goes before the journal: without both, what may be left is set aside and not believed.
+	for _, path := range []string{data.WorkspaceIndex(name), data.WorkspaceJournal(name), stagePath(data.Workspaces(), name)} {
+		if err := os.RemoveAll(path); err != nil {
+			return freed, fmt.Errorf("unable to remove workspace %s: %w", name, err)
+		}
+	}
+	return freed, nil
+}
+
+// removeTree deletes what stands at a name, also in directories that a job has closed, and adds what that frees.
+func removeTree(dir int, name string, freed *int64) error {
+	st, err := statAt(dir, name)
+	if notThere(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	flags := 0
+	if typeOf(st.Mode) == directory {
+		flags = unix.AT_REMOVEDIR
+		if err := removeBelow(dir, name, freed); err != nil {
+			return err
+		}
+	}
+	if err := writable(dir, func() error { return unix.Unlinkat(dir, name, flags) }); err != nil && !notThere(err) {
+		return fmt.Errorf("%q: %w", name, err)
+	}
+	if st.Nlink == 1 || flags != 0 {
+		*freed += st.Blocks * 512
+	}
+	return nil
+}
+
+func removeBelow(dir int, name string, freed *int64) error {
+	fd, err := openDirAt(dir, name)
+	if err != nil {
+		return fmt.Errorf("%q: %w", name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, n := range names {
+		if err := removeTree(fd, n, freed); err != nil {
+			return err
+		}
+	}
+	return nil
 }
