@@ -31,7 +31,8 @@ test: ## everything, race detector on, what it needs installed where needed
 bench: ## side by side with ssh, rsync and scp; writes the table in docs/benchmarks.md
 	@.ci/need $(SSH_TOOLS) scp=openssh-client tar=tar tsp=task-spooler
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ ./cli/cyclops ./executor/cyclopsd
-	$(GO) run ./docs/bench -cyclops bin/cyclops -cyclopsd bin/cyclopsd -write docs/benchmarks.md $(BENCH)
+	$(GO) test -tags bench -count=1 -timeout 90m -v -run '^TestMeasure$$' ./docs/bench -args \
+	  -cyclops $(CURDIR)/bin/cyclops -cyclopsd $(CURDIR)/bin/cyclopsd -write $(CURDIR)/docs/benchmarks.md $(BENCH)
 
 lint: $(GOLANGCI) ## format, vet and the rules of .golangci.yml
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not formatted by gofmt:"; echo "$$out"; exit 1; }
