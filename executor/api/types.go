@@ -174,7 +174,8 @@ type Missing struct {
 	Objects      []byte            `json:"objects,omitempty"` // raw digests; empty with UnknownBases: send all
 }
 
-// Result carries the manifest of an ended job as the bytes that are on disk.
+// Result carries the manifest of an ended job as the bytes that are on disk, or null when they
+// are too many for a frame: PathManifest has them.
 type Result struct {
 	Manifest json.RawMessage `json:"manifest"`
 	Location string          `json:"location"` // absolute path of manifest.json on the host

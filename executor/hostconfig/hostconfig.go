@@ -86,4 +86,8 @@ func (c *Config) fill() {
 }
 
 // ToolNames lists the tool environments by name.
-func (c *Config) ToolNames() []string { return slices.Sorted(maps.Keys(c.Tools)) }
+func (c *Config) ToolNames() []string {
+	names := slices.AppendSeq(make([]string, 0, len(c.Tools)), maps.Keys(c.Tools))
+	slices.Sort(names)
+	return names
+}

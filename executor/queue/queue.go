@@ -98,13 +98,14 @@ func (q *Queue) Add(j Job) {
 	}
 }
 
-// AddRunning tells of a job that runs already, found after a restart.
-func (q *Queue) AddRunning(j Job) {
+// AddRunning tells of a job that runs already, found after a restart, and returns what it holds.
+func (q *Queue) AddRunning(j Job) map[string][]string {
 	e := &entry{Job: j, rank: j.Priority.Rank()}
 	q.running[j.ID] = e
 	// What it holds was granted before; there may be less than that now, which only delays others.
 	q.held[j.ID], _ = q.leases.Lease(j.Needs)
 	q.occupy(e)
+	return q.held[j.ID]
 }
 
 // Next takes the jobs that may start now out of the queue.

@@ -112,6 +112,12 @@ func (s *Store) NewestPacks(ctx context.Context, limit int) ([]Pack, error) {
 		JOIN snapshot_packs USING (snapshot) JOIN packs ON pack = sum LIMIT ?1`, limit)
 }
 
+// HasPack tells whether a pack is known.
+func (s *Store) HasPack(ctx context.Context, sum manifest.Sum) (bool, error) {
+	found, err := s.packs(ctx, `SELECT sum, size FROM packs WHERE sum = ?`, sum[:])
+	return len(found) > 0, err
+}
+
 // Packs returns every pack.
 func (s *Store) Packs(ctx context.Context) ([]Pack, error) {
 	return s.packs(ctx, `SELECT sum, size FROM packs`)

@@ -169,6 +169,13 @@ func (s *Store) Start(ctx context.Context, id string, at time.Time) error {
 	})
 }
 
+// Requeue takes back a Start that nothing came of.
+func (s *Store) Requeue(ctx context.Context, id string) error {
+	return s.commit(ctx, func(tx *sql.Tx) error {
+		return changeOne(tx.ExecContext(ctx, `UPDATE jobs SET state = 'queued', started = 0 WHERE id = ? AND ended = 0`, id))
+	})
+}
+
 // SetPriority records durably where a job stands in the queue.
 func (s *Store) SetPriority(ctx context.Context, id string, p manifest.Priority) error {
 	return s.commit(ctx, func(tx *sql.Tx) error {

@@ -1,0 +1,95 @@
+//go:build linux
+
+// Package daemon keeps one executor's daemon to a data directory: its lock, its socket, how it
+// is started when none answers, and how a client is handed through to it.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// startLock is held by whoever starts a daemon until it answers, so that two clients start one.
+func startLock(d layout.Data) string { return d.Run() + "/start.lock" }
+
+// flock opens and locks a file, waiting for its present holder until ctx ends.
+func flock(ctx context.Context, path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("unable to lock: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+		return f, nil
+	}
+	// The wait cannot be interrupted, so it gets a description of its own to end in.
+	locked := make(chan error, 1)
+	go func() {
+		for {
+			err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
+			if !errors.Is(err, unix.EINTR) {
+				locked <- err
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-locked:
+		if err == nil {
+			return f, nil
+		}
+		return nil, errors.Join(fmt.Errorf("unable to lock %s: %w", path, err), f.Close())
+	case <-ctx.Done():
+		go func() { <-locked; f.Close() }()
+		return nil, fmt.Errorf("unable to lock %s: %w", path, context.Cause(ctx))
+	}
+}
+
+// lockData takes the data directory for this process. Only one daemon can have it.
+func lockData(ctx context.Context, d layout.Data) (*os.File, error) {
+	f, err := flock(ctx, d.Lock())
+	if err != nil {
+		holder, _ := os.ReadFile(d.Lock())
+		return nil, api.Errorf(api.Conflict, "cyclopsd stop ends it", "another daemon (process %s) has %s: %w",
+			strings.TrimSpace(string(holder)), d, err)
+	}
+	err = errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("unable to lock %s: %w", d, err), f.Close())
+	}
+	return f, nil
+}
+
+func writeAt(f *os.File, text string) error {
+	_, err := f.WriteAt([]byte(text), 0)
+	return err
+}
+
+// storeID reads the random id of a data directory, making it the first time.
+func storeID(d layout.Data) (string, error) {
+	data, err := os.ReadFile(d.StoreID())
+	if id := strings.TrimSpace(string(data)); err == nil && manifest.ValidID(id) {
+		return id, nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("unable to read the store's id: %w", err)
+	}
+	id := manifest.NewID()
+	f, err := os.OpenFile(d.StoreID(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("unable to write the store's id: %w", err)
+	}
+	if err := errors.Join(writeAt(f, id+"\n"), f.Sync(), f.Close()); err != nil {
+		return "", fmt.Errorf("unable to write the store's id: %w", err)
+	}
+	return id, nil
+}

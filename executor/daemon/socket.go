@@ -1,0 +1,67 @@
+//go:build linux
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cyclops-fpga/cyclops/executor/layout"
+)
+
+// short calls fn with a path to the same file that fits a socket's address, however long path is.
+func short(path string, fn func(path string) error) error {
+	if len(path) <= layout.MaxSocketPath {
+		return fn(path)
+	}
+	dir, err := os.OpenFile(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return fn(fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)))
+}
+
+// Dial connects to the daemon of a data directory.
+func Dial(ctx context.Context, d layout.Data) (conn net.Conn, err error) {
+	err = short(d.Socket(), func(path string) error {
+		conn, err = (&net.Dialer{}).DialContext(ctx, "unix", path)
+		return err
+	})
+	return conn, err
+}
+
+// listen makes the API's socket, in place of one that a daemon left. The lock must be held.
+func listen(d layout.Data) (*net.UnixListener, error) {
+	var l *net.UnixListener
+	err := short(d.Socket(), func(path string) error {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		// The directory is this user's alone, so nobody gets in before the mode is set.
+		var err error
+		if l, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"}); err != nil {
+			return err
+		}
+		l.SetUnlinkOnClose(false)
+		return os.Chmod(path, 0o600)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("unable to listen at %s: %w", d.Socket(), err)
+	}
+	return l, nil
+}
+
+// announced is the socket's path as clients may use it, or "" when it is too long for them.
+func announced(d layout.Data) string {
+	if len(d.Socket()) > layout.MaxSocketPath {
+		return ""
+	}
+	return d.Socket()
+}

@@ -1,0 +1,162 @@
+//go:build linux
+
+package engine
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/supervise"
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// follow listens to a job's supervisor until the job has ended, and finishes it. process is nil
+// when an earlier daemon started it.
+func (e *Engine) follow(j *job, process Supervisor) {
+	for e.ctx.Err() == nil && !e.hasManifest(j) {
+		if err := e.listen(j); err != nil {
+			break
+		}
+	}
+	e.detach(j)
+	if e.ctx.Err() != nil {
+		return
+	}
+	if !e.hasManifest(j) && process != nil {
+		// It is about to go, or gone; what it did not write by then it never will.
+		if err := process.Wait(); err != nil {
+			e.Log.Warn("supervisor ended badly", "job", j.row.ID, "error", err)
+		}
+	}
+	e.conclude(j)
+}
+
+// conclude finishes a job whose supervisor is gone.
+func (e *Engine) conclude(j *job) {
+	data, err := os.ReadFile(e.Data.Manifest(j.row.ID))
+	if errors.Is(err, os.ErrNotExist) {
+		e.lose(j)
+		return
+	}
+	var m *manifest.Manifest
+	if err == nil {
+		m, err = manifest.DecodeManifest(data)
+	}
+	if err != nil {
+		e.Log.Error("unable to read manifest", "job", j.row.ID, "error", err)
+		m = &manifest.Manifest{State: manifest.Lost, Reason: "its manifest cannot be read: " + err.Error(), Ended: time.Now().UTC()}
+	}
+	e.finish(j, m)
+}
+
+// lose ends a job of which nobody knows how it ended, after ending what is left of it.
+func (e *Engine) lose(j *job) {
+	killed, err := supervise.KillMarked(context.WithoutCancel(e.ctx), j.row.ID)
+	reason := "its supervisor ended without recording how the job ended"
+	if killed > 0 {
+		reason += fmt.Sprintf("; %d processes that were left of it were killed", killed)
+	}
+	if err != nil {
+		reason += "; " + err.Error()
+	}
+	started := timeOrNil(j.row.Started)
+	e.finish(j, e.recordWith(j, func(l *supervise.Launch) (*manifest.Manifest, error) {
+		return supervise.RecordLost(l, started, reason)
+	}, manifest.Lost, reason))
+}
+
+// listen takes what one connection to the supervisor says, until it ends. An error means that
+// there is none to be had.
+func (e *Engine) listen(j *job) error {
+	conn, err := supervise.Dial(e.ctx, e.Data, j.row.ID)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(e.ctx, func() { conn.Close() })
+	defer stop()
+	r := bufio.NewReader(conn)
+	if err := e.greet(j, conn, r); err != nil {
+		return err
+	}
+	buf := make([]byte, 4096)
+	for {
+		f, err := api.ReadFrame(r, buf)
+		if err != nil {
+			return nil // the job has ended, or this daemon does
+		}
+		if err := e.heard(j, f); err != nil {
+			e.Log.Warn("supervisor said what is not understood", "job", j.row.ID, "error", err)
+		}
+	}
+}
+
+// greet reads who answers and attaches the connection to the job.
+func (e *Engine) greet(j *job, conn net.Conn, r *bufio.Reader) error {
+	f, err := api.ReadFrame(r, nil)
+	if err != nil {
+		return err
+	}
+	var hello api.ControlHello
+	if err := f.JSON(&hello); err != nil {
+		return err
+	}
+	if f.Type != api.FrameControl || hello.Job != j.row.ID {
+		return fmt.Errorf("unable to talk to the supervisor of job %s: another answers", j.row.ID)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	j.control, j.stdinTaken = api.NewFrameWriter(conn), hello.Stdin
+	j.wake()
+	if j.cancel != nil {
+		return j.control.JSON(api.FrameCancel, j.cancel)
+	}
+	return nil
+}
+
+func (e *Engine) detach(j *job) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	j.control = nil
+}
+
+// heard takes over one frame of a supervisor.
+func (e *Engine) heard(j *job, f api.Frame) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch f.Type {
+	case api.FrameState:
+		var info api.JobInfo
+		if err := f.JSON(&info); err != nil {
+			return err
+		}
+		j.phase, j.step = info.Phase, info.Step
+		if len(info.Steps) > 0 {
+			j.row.About.Steps = info.Steps
+		}
+		j.changed()
+	case api.FrameGrew, api.FrameStdinAck:
+		n, _, err := f.Offset()
+		if err != nil {
+			return err
+		}
+		if f.Type == api.FrameGrew {
+			j.logSize = n
+		} else {
+			j.stdinTaken = n
+		}
+		j.wake()
+	case api.FrameStdinClosed:
+		j.stdinClosed = true
+		j.wake()
+	case api.FrameError:
+		e.Log.Warn("supervisor refused what it was told", "job", j.row.ID, "error", string(f.Payload))
+	}
+	return nil
+}

@@ -1,0 +1,229 @@
+//go:build linux
+
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/environ"
+	"github.com/cyclops-fpga/cyclops/executor/supervise"
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// launchLimit is how long a supervisor may take until its control socket accepts.
+const launchLimit = time.Minute
+
+// startNext starts what may start. e.mu is held.
+func (e *Engine) startNext() {
+	starts := e.queue.Next()
+	for _, s := range starts {
+		j := e.live[s.ID]
+		durable := j.copied
+		j.held, j.row.State, j.row.Started, j.phase = s.Held, manifest.Running, time.Now().UTC(), "preparing"
+		j.changed()
+		e.wg.Go(func() { e.run(j, durable) })
+	}
+	if len(starts) > 0 {
+		e.standingsChanged()
+	}
+}
+
+// standingsChanged wakes those who watch jobs that wait: their places are not what they were.
+func (e *Engine) standingsChanged() {
+	for _, j := range e.live {
+		if j.row.State == manifest.Queued && len(j.watchers) > 0 {
+			j.changed()
+		}
+	}
+}
+
+// run takes one job from its start to its end. durable: the store has it as queued; otherwise
+// it is being accepted as running.
+func (e *Engine) run(j *job, durable bool) {
+	<-j.accepted
+	if j.refused != nil {
+		return
+	}
+	if durable {
+		if err := e.Store.Start(context.WithoutCancel(e.ctx), j.row.ID, j.row.Started); err != nil {
+			e.fail(j, fmt.Errorf("unable to record the start: %w", err))
+			return
+		}
+	}
+	l, err := e.launch(e.ctx, j)
+	if err != nil {
+		e.fail(j, err)
+		return
+	}
+	if e.cancelledEarly(j) {
+		return
+	}
+	// A start that was begun is finished: the next daemon finds the supervisor.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), launchLimit)
+	defer cancel()
+	process, err := e.Launcher.Launch(ctx, l)
+	if err != nil && !e.hasManifest(j) {
+		e.fail(j, err)
+		return
+	}
+	e.follow(j, process)
+}
+
+// launch gathers what a supervisor is told.
+func (e *Engine) launch(ctx context.Context, j *job) (*supervise.Launch, error) {
+	raw, err := e.Store.Spec(ctx, j.row.ID)
+	if err != nil {
+		return nil, fmt.Errorf("unable to read the job: %w", err)
+	}
+	doc, err := manifest.DecodeJob(raw)
+	if err != nil {
+		return nil, err
+	}
+	l := &supervise.Launch{
+		Data: e.Data, Self: e.Self, Job: raw, Accepted: j.row.Accepted, Leased: j.held,
+		Host: e.Host, Store: e.StoreID, Executor: api.BuildVersion(),
+	}
+	vars, err := e.login.vars(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.SetEnviron(vars)
+	for _, name := range doc.Tools {
+		tool, ok := e.Config.Tools[name]
+		if !ok {
+			return nil, api.Errorf(api.NotFound, "", "the host no longer has tool %q", name)
+		}
+		l.Tools = append(l.Tools, environ.Tool{Name: name, Setup: tool.Setup})
+	}
+	l.Upstream = e.upstream(doc)
+	return l, e.pin(ctx, j, l)
+}
+
+// pin names the packs that the job draws on and keeps them until it has ended.
+func (e *Engine) pin(ctx context.Context, j *job, l *supervise.Launch) error {
+	if j.row.Snapshot.IsZero() {
+		return nil
+	}
+	sums, pins, err := e.Inputs.Snapshot(ctx, j.row.Snapshot)
+	if err != nil {
+		return err
+	}
+	for _, sum := range sums {
+		l.Packs = append(l.Packs, sum.Digest())
+	}
+	e.mu.Lock()
+	j.pins = pins
+	e.mu.Unlock()
+	return nil
+}
+
+// upstream names the records of the jobs that this one came after. One that was removed has none.
+func (e *Engine) upstream(doc *manifest.Job) []manifest.Upstream {
+	var all []manifest.Upstream
+	for _, id := range doc.After {
+		data, err := os.ReadFile(e.Data.Manifest(id))
+		if err != nil {
+			continue
+		}
+		all = append(all, manifest.Upstream{Job: id, Location: e.Data.Manifest(id), Digest: manifest.SumOf(data).Digest()})
+	}
+	return all
+}
+
+func (e *Engine) hasManifest(j *job) bool {
+	_, err := os.Lstat(e.Data.Manifest(j.row.ID))
+	return err == nil
+}
+
+// cancelledEarly ends a job that was cancelled between leaving the queue and its supervisor's start.
+func (e *Engine) cancelledEarly(j *job) bool {
+	e.mu.Lock()
+	request := j.cancel
+	e.mu.Unlock()
+	if request == nil {
+		return false
+	}
+	e.record(j, cancelReason(request.Reason))
+	return true
+}
+
+func cancelReason(reason string) string {
+	if reason == "" {
+		return "cancelled before it started"
+	}
+	return reason
+}
+
+// fail ends a job that could not be started. When the daemon leaves, the next one starts it.
+func (e *Engine) fail(j *job, err error) {
+	if e.ctx.Err() == nil {
+		e.Log.Error("unable to start job", "job", j.row.ID, "error", err)
+		e.record(j, "Cyclops could not start it: "+err.Error())
+		return
+	}
+	j.pins.Release()
+	if err := e.Store.Requeue(context.WithoutCancel(e.ctx), j.row.ID); err != nil {
+		e.Log.Error("unable to put job back into the queue", "job", j.row.ID, "error", err)
+	}
+}
+
+// record writes the manifest of a job that never ran, and ends it.
+func (e *Engine) record(j *job, reason string) {
+	e.finish(j, e.recordWith(j, func(l *supervise.Launch) (*manifest.Manifest, error) {
+		return supervise.RecordCancelled(l, reason)
+	}, manifest.Cancelled, reason))
+}
+
+// recordWith writes a manifest for a job whose supervisor does not. Where that fails the store
+// alone keeps how it ended.
+func (e *Engine) recordWith(j *job, write func(*supervise.Launch) (*manifest.Manifest, error), state manifest.State, reason string) *manifest.Manifest {
+	ctx := context.WithoutCancel(e.ctx)
+	raw, err := e.Store.Spec(ctx, j.row.ID)
+	if err == nil {
+		l := &supervise.Launch{
+			Data: e.Data, Self: e.Self, Job: raw, Accepted: j.row.Accepted, Host: e.Host, Store: e.StoreID, Executor: api.BuildVersion(),
+		}
+		m, werr := write(l)
+		if werr == nil {
+			return m
+		}
+		err = werr
+	}
+	e.Log.Error("unable to write manifest", "job", j.row.ID, "error", err)
+	return &manifest.Manifest{State: state, Reason: reason + "; " + err.Error(), Ended: time.Now().UTC()}
+}
+
+// finish takes over what a manifest says, tells everyone, and starts what waited for this job.
+func (e *Engine) finish(j *job, m *manifest.Manifest) {
+	e.mu.Lock()
+	takeOver(&j.row, m)
+	j.logSize = j.row.LogSize
+	row := j.row
+	e.mu.Unlock()
+	if err := e.Store.End(context.WithoutCancel(e.ctx), row); err != nil {
+		e.Log.Error("unable to record the end", "job", row.ID, "error", err)
+	}
+	j.pins.Release()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.live, row.ID)
+	j.control = nil
+	j.changed()
+	orphans := e.queue.Done(row.ID, row.State == manifest.Succeeded)
+	e.orphan(orphans, "job "+row.ID+", which it was to come after, "+ending(row.State))
+	e.startNext()
+	e.standingsChanged()
+}
+
+// orphan cancels waiting jobs whose upstream job did not succeed. e.mu is held.
+func (e *Engine) orphan(ids []string, reason string) {
+	for _, id := range ids {
+		if j := e.live[id]; j != nil {
+			e.withdraw(j, reason)
+		}
+	}
+}

@@ -1,0 +1,113 @@
+//go:build linux
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/store"
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// sweepEvery is how long what nothing names may stay while jobs are removed.
+const sweepEvery = time.Hour
+
+// Remove deletes an ended job and frees what only it used.
+func (e *Engine) Remove(ctx context.Context, id string) (api.Removed, error) {
+	j, row, err := e.find(ctx, id)
+	if err != nil {
+		return api.Removed{}, err
+	}
+	if j != nil {
+		return api.Removed{}, api.Errorf(api.Conflict, "cyclops cancel "+id+" stops it", "job %s has not ended", id)
+	}
+	gone, freed, err := e.remove(ctx, row)
+	if err != nil {
+		return api.Removed{}, fmt.Errorf("unable to remove job %s: %w", id, err)
+	}
+	for _, path := range gone {
+		freed += usage(path)
+		err = errors.Join(err, removeTree(path))
+	}
+	if err != nil {
+		return api.Removed{}, fmt.Errorf("unable to remove all files of job %s: %w", id, err)
+	}
+	return api.Removed{ID: id, FreedBytes: freed}, e.sweepSometimes(ctx)
+}
+
+// remove takes a job out of the store and its files out of sight; what it returns is to be deleted.
+func (e *Engine) remove(ctx context.Context, row store.Job) (gone []string, freed int64, err error) {
+	e.removing.Lock()
+	defer e.removing.Unlock()
+	names, freed, err := e.Inputs.RemoveJob(ctx, row.ID, time.Now())
+	if err != nil {
+		return nil, 0, err
+	}
+	paths := []string{e.Data.Job(row.ID)}
+	if row.About.Mode == manifest.Isolated {
+		paths = append(paths, e.workspaceFiles(row.ID)...)
+	}
+	if names.Workspace != "" {
+		paths = append(paths, e.workspaceFiles(names.Workspace)...)
+	}
+	for _, path := range paths {
+		to := filepath.Join(e.Data.Incoming(), ".gone-"+row.ID+"-"+filepath.Base(path))
+		switch renameErr := os.Rename(path, to); {
+		case renameErr == nil:
+			gone = append(gone, to)
+		case !errors.Is(renameErr, os.ErrNotExist):
+			gone = append(gone, path)
+		}
+	}
+	return gone, freed, nil
+}
+
+func (e *Engine) workspaceFiles(name string) []string {
+	return []string{e.Data.Workspace(name), e.Data.WorkspaceIndex(name), e.Data.WorkspaceJournal(name)}
+}
+
+// usage returns the bytes of the regular files at and below path.
+func usage(path string) (total int64) {
+	filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			total += info.Size()
+		}
+		return nil
+	})
+	return total
+}
+
+// removeTree deletes what a job left, directories that it made read-only among them.
+func removeTree(path string) error {
+	err := os.RemoveAll(path)
+	if !errors.Is(err, os.ErrPermission) {
+		return err
+	}
+	filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if d != nil && d.IsDir() {
+			os.Chmod(p, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
+}
+
+func (e *Engine) sweepSometimes(ctx context.Context) error {
+	e.sweep.Lock()
+	defer e.sweep.Unlock()
+	if time.Since(e.swept) < sweepEvery {
+		return nil
+	}
+	e.swept = time.Now()
+	return e.Inputs.Sweep(ctx, e.swept)
+}

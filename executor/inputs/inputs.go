@@ -1,0 +1,185 @@
+//go:build linux
+
+// Package inputs takes in the content of jobs, tells what of it is missing, and frees it when
+// no job names it any more.
+package inputs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/executor/store"
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// Inputs is the content of an executor's jobs. It is safe for concurrent use.
+type Inputs struct {
+	data  layout.Data
+	store *store.Store
+
+	// mu makes "which packs are named" and "these packs are used now" one question, so that
+	// no pack is deleted between its being found and its being named.
+	mu   sync.Mutex
+	pins map[manifest.Sum]*pin
+}
+
+// pin counts who uses a pack now, named in the store or not.
+type pin struct {
+	users  int
+	doomed bool // swept while it was used
+}
+
+// New returns the content of the executor whose data directory and store these are.
+func New(data layout.Data, s *store.Store) *Inputs {
+	return &Inputs{data: data, store: s, pins: map[manifest.Sum]*pin{}}
+}
+
+// Pins keep packs from being deleted until they are released.
+type Pins struct {
+	in   *Inputs
+	sums []manifest.Sum
+}
+
+// add pins a pack once. in.mu is held.
+func (p *Pins) add(sum manifest.Sum) {
+	for _, have := range p.sums {
+		if have == sum {
+			return
+		}
+	}
+	if p.in.pins[sum] == nil {
+		p.in.pins[sum] = &pin{}
+	}
+	p.in.pins[sum].users++
+	p.sums = append(p.sums, sum)
+}
+
+// Release ends the pins; it may be called twice.
+func (p *Pins) Release() {
+	if p == nil {
+		return
+	}
+	p.in.mu.Lock()
+	defer p.in.mu.Unlock()
+	var doomed []store.Pack
+	for _, sum := range p.sums {
+		pin := p.in.pins[sum]
+		if pin.users--; pin.users > 0 {
+			continue
+		}
+		delete(p.in.pins, sum)
+		if pin.doomed {
+			doomed = append(doomed, store.Pack{Sum: sum})
+		}
+	}
+	p.sums = nil
+	p.in.deleteUnnamed(doomed)
+}
+
+// deleteUnnamed deletes those of packs that the store does not name again. in.mu is held.
+func (in *Inputs) deleteUnnamed(packs []store.Pack) {
+	for _, p := range packs {
+		if named, err := in.store.HasPack(context.Background(), p.Sum); err == nil && !named {
+			os.Remove(in.data.Pack(p.Sum))
+		}
+	}
+}
+
+// Snapshot pins the packs that a snapshot draws on and returns their digests.
+func (in *Inputs) Snapshot(ctx context.Context, snapshot manifest.Sum) ([]manifest.Sum, *Pins, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	pins := &Pins{in: in}
+	packs, err := in.store.Snapshot(ctx, snapshot)
+	if err != nil {
+		return nil, nil, fmt.Errorf("unable to find snapshot %s: %w", snapshot, err)
+	}
+	sums := make([]manifest.Sum, 0, len(packs))
+	for _, p := range packs {
+		pins.add(p.Sum)
+		sums = append(sums, p.Sum)
+	}
+	return sums, pins, nil
+}
+
+// RemoveJob takes an ended job out of the store and deletes the packs that only it drew on. It
+// returns the bytes that they took.
+func (in *Inputs) RemoveJob(ctx context.Context, id string, now time.Time) (store.Freed, int64, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	freed, err := in.store.Remove(ctx, id, now)
+	if err != nil {
+		return freed, 0, err
+	}
+	return freed, in.delete(freed.Packs), nil
+}
+
+// Sweep deletes packs that nothing names, and uploads that nobody submitted within the time of a hold.
+func (in *Inputs) Sweep(ctx context.Context, now time.Time) error {
+	in.mu.Lock()
+	packs, err := in.store.Sweep(ctx, now)
+	in.delete(packs)
+	in.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("unable to sweep packs: %w", err)
+	}
+	return in.sweepIncoming(now)
+}
+
+// delete deletes packs that the store no longer names; those in use go when they are released.
+func (in *Inputs) delete(packs []store.Pack) (freed int64) {
+	for _, p := range packs {
+		if pin := in.pins[p.Sum]; pin != nil {
+			pin.doomed = true
+			continue
+		}
+		if os.Remove(in.data.Pack(p.Sum)) == nil {
+			freed += p.Size
+		}
+	}
+	return freed
+}
+
+func (in *Inputs) sweepIncoming(now time.Time) error {
+	entries, err := os.ReadDir(in.data.Incoming())
+	if err != nil {
+		return fmt.Errorf("unable to sweep uploads: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > store.HoldTime {
+			errs = append(errs, os.RemoveAll(filepath.Join(in.data.Incoming(), e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// SweepFiles deletes the files of packs that the store does not know, left by a crash between
+// the two. Nothing may be accepted meanwhile.
+func (in *Inputs) SweepFiles(ctx context.Context) error {
+	packs, err := in.store.Packs(ctx)
+	if err != nil {
+		return fmt.Errorf("unable to list packs: %w", err)
+	}
+	known := map[string]bool{}
+	for _, p := range packs {
+		known[filepath.Base(in.data.Pack(p.Sum))] = true
+	}
+	entries, err := os.ReadDir(in.data.Packs())
+	if err != nil {
+		return fmt.Errorf("unable to list packs: %w", err)
+	}
+	for _, e := range entries {
+		if !known[e.Name()] && strings.HasSuffix(e.Name(), ".pack") {
+			os.Remove(filepath.Join(in.data.Packs(), e.Name()))
+		}
+	}
+	return nil
+}

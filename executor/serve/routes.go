@@ -1,0 +1,159 @@
+//go:build linux
+
+package serve
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/store"
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// routes binds the API's paths.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+api.PathHello, answer(func(context.Context, *http.Request) (any, error) { return s.Hello(), nil }))
+	mux.HandleFunc("POST "+api.PathStream, s.stream)
+	mux.HandleFunc("GET "+api.PathJobs, answer(s.list))
+	mux.HandleFunc("GET "+api.PathJob, answer(func(ctx context.Context, r *http.Request) (any, error) {
+		return s.Engine.Show(ctx, r.PathValue("id"))
+	}))
+	mux.HandleFunc("DELETE "+api.PathJob, answer(func(ctx context.Context, r *http.Request) (any, error) {
+		return s.Engine.Remove(ctx, r.PathValue("id"))
+	}))
+	mux.HandleFunc("GET "+api.PathManifest, s.manifest)
+	mux.HandleFunc("GET "+api.PathSpec, answer(func(ctx context.Context, r *http.Request) (any, error) {
+		return s.Engine.Spec(ctx, r.PathValue("id"))
+	}))
+	mux.HandleFunc("POST "+api.PathCancel, answer(asked(func(ctx context.Context, id string, in api.CancelRequest) (any, error) {
+		return s.Engine.Cancel(ctx, id, in)
+	})))
+	mux.HandleFunc("POST "+api.PathRetry, answer(asked(func(ctx context.Context, id string, in api.RetryRequest) (any, error) {
+		return s.Engine.Retry(ctx, id, in)
+	})))
+	mux.HandleFunc("POST "+api.PathPriority, answer(asked(func(ctx context.Context, id string, in api.PriorityRequest) (any, error) {
+		return s.Engine.Reprioritise(ctx, id, in.Priority)
+	})))
+	mux.HandleFunc("POST "+api.PathMissing, answer(asked(func(ctx context.Context, _ string, in api.MissingRequest) (any, error) {
+		return s.Inputs.Missing(ctx, in)
+	})))
+	mux.HandleFunc("POST "+api.PathEnvironment, answer(func(ctx context.Context, _ *http.Request) (any, error) {
+		return s.Engine.Environment(ctx), nil
+	}))
+	mux.HandleFunc("POST "+api.PathDrain, answer(asked(func(ctx context.Context, _ string, in api.DrainRequest) (any, error) {
+		return s.Hello(), s.Engine.Drain(ctx, in.Draining)
+	})))
+	mux.HandleFunc("POST "+api.PathShutdown, s.shutdown)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, api.Errorf(api.NotFound, "", "the API has no %s %s", r.Method, r.URL.Path))
+	})
+	return mux
+}
+
+// answer writes what fn returns.
+func answer(fn func(context.Context, *http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := fn(r.Context(), r)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		writeJSON(w, v)
+	}
+}
+
+// asked reads the request's document first.
+func asked[T any](fn func(ctx context.Context, id string, in T) (any, error)) func(context.Context, *http.Request) (any, error) {
+	return func(ctx context.Context, r *http.Request) (any, error) {
+		var in T
+		if err := readJSON(r, &in); err != nil {
+			return nil, err
+		}
+		return fn(ctx, r.PathValue("id"), in)
+	}
+}
+
+// shutdown answers before the daemon leaves.
+func (s *Server) shutdown(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Connection", "close")
+	writeJSON(w, s.Hello())
+	s.Shutdown()
+}
+
+func (s *Server) manifest(w http.ResponseWriter, r *http.Request) {
+	info, err := s.Engine.Show(r.Context(), r.PathValue("id"))
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	data, err := os.ReadFile(s.Data.Manifest(info.ID))
+	switch {
+	case err != nil && !info.State.Ended():
+		writeError(w, api.Errorf(api.Conflict, "cyclops wait "+info.ID+" waits for it", "job %s is %s and has no manifest yet", info.ID, info.State))
+	case err != nil:
+		writeError(w, fmt.Errorf("unable to read manifest: %w", err))
+	default:
+		w.Header().Set("Content-Type", manifest.MediaType)
+		w.Write(data)
+	}
+}
+
+// The sizes of a page.
+const (
+	defaultLimit = 50
+	maxLimit     = 1000
+)
+
+func (s *Server) list(ctx context.Context, r *http.Request) (any, error) {
+	f, err := filter(r)
+	if err != nil {
+		return nil, err
+	}
+	jobs, more, err := s.Engine.List(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	page := api.JobPage{Jobs: jobs}
+	if more {
+		page.Cursor = strconv.FormatInt(jobs[len(jobs)-1].Seq, 10)
+	}
+	return page, nil
+}
+
+func filter(r *http.Request) (store.Filter, error) {
+	q := r.URL.Query()
+	f := store.Filter{Name: q.Get("name"), Prefix: q.Get("prefix"), Workspace: q.Get("workspace"), Limit: defaultLimit}
+	for _, word := range q["state"] {
+		state := manifest.State(word)
+		if !slices.Contains(manifest.States, state) {
+			return f, api.Errorf(api.Invalid, "", "there is no state %q", word)
+		}
+		if !slices.Contains(f.States, state) {
+			f.States = append(f.States, state)
+		}
+	}
+	if f.Prefix != "" && !manifest.ValidIDPrefix(f.Prefix) {
+		return f, api.Errorf(api.Invalid, "", "%q is no beginning of a job id", f.Prefix)
+	}
+	if text := q.Get("cursor"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 1 {
+			return f, api.Errorf(api.Invalid, "", "%q is no cursor", text)
+		}
+		f.Before = n
+	}
+	if text := q.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return f, api.Errorf(api.Invalid, "", "%q is no limit", text)
+		}
+		f.Limit = min(n, maxLimit)
+	}
+	return f, nil
+}
