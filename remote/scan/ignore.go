@@ -20,8 +20,15 @@ const IgnoreName = ".cyclopsignore"
 // maxIgnoreFile bounds IgnoreName in bytes: a huge one would make every scan slow.
 const maxIgnoreFile = 1 << 20
 
-// PartialPrefix begins the names of files that a fetch is still writing. They never travel.
-const PartialPrefix = ".cyclops-"
+// OwnMark is in the names of files that a fetch makes: at the beginning while it writes, and before the job's id where
+// it put an output beside a file of the user's. They never travel.
+const OwnMark = ".cyclops-"
+
+// own tells whether name is one that a fetch made.
+func own(name string) bool {
+	base, id, found := strings.Cut(name, OwnMark)
+	return found && (base == "" || manifest.ValidIDPrefix(strings.TrimRight(id, "-23456789")))
+}
 
 // ignoreFile holds the rules of IgnoreName.
 type ignoreFile struct {

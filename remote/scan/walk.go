@@ -199,7 +199,7 @@ func (w *walker) choose(t task, old, fresh *dir, de fs.DirEntry, reuse bool) {
 	path := fresh.join(name)
 	before := old.find(name)
 	switch {
-	case k == special || strings.HasPrefix(name, PartialPrefix):
+	case k == special || own(name):
 		fresh.skipped = append(fresh.skipped, skipped{name, special})
 	case name == ".git" && !t.inGit && !w.withGit:
 		fresh.skipped = append(fresh.skipped, skipped{name, special})

@@ -1,0 +1,119 @@
+package fetch
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/remote/filelock"
+	"github.com/cyclops-fpga/cyclops/remote/place"
+)
+
+// remembered is how many of the last contents put at a path are known: a line is written before its rename, so that after
+// a crash between the two the one before it still counts.
+const remembered = 2
+
+// spare is how many lines beyond twice the needed ones make a record worth rewriting.
+const spare = 1000
+
+// record is what Cyclops put at which path below one root: lines of "content name", newest last.
+type record struct {
+	name string
+	mu   sync.Mutex
+	file *os.File
+	last map[string][]string
+}
+
+func openRecord(dirs place.Dirs, root string) (*record, error) {
+	key := manifest.SumOf([]byte(root))
+	r := &record{name: filepath.Join(dirs.State, "placed", hex.EncodeToString(key[:12])), last: map[string][]string{}}
+	unlock, err := filelock.Lock(r.name + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	data, err := os.ReadFile(r.name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("unable to read what was fetched before: %w", err)
+	}
+	lines := r.decode(data)
+	if lines > 2*len(r.last)+spare {
+		if err := os.WriteFile(r.name+".new", r.encode(), 0o600); err != nil {
+			return nil, fmt.Errorf("unable to shorten the record of what was fetched: %w", err)
+		}
+		if err := os.Rename(r.name+".new", r.name); err != nil {
+			return nil, fmt.Errorf("unable to shorten the record of what was fetched: %w", err)
+		}
+	}
+	r.file, err = os.OpenFile(r.name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err == nil && len(data) > 0 && data[len(data)-1] != '\n' {
+		_, err = r.file.WriteString("\n")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unable to record what is fetched: %w", err)
+	}
+	return r, nil
+}
+
+// decode reads lines, passing over those that are torn, and returns how many there are.
+func (r *record) decode(data []byte) (lines int) {
+	for line := range bytes.Lines(data) {
+		lines++
+		content, quoted, ok := strings.Cut(strings.TrimSuffix(string(line), "\n"), " ")
+		name, err := strconv.Unquote(quoted)
+		if ok && err == nil {
+			r.remember(name, content)
+		}
+	}
+	return lines
+}
+
+func (r *record) encode() []byte {
+	var out []byte
+	for name, list := range r.last {
+		for _, content := range list {
+			out = append(out, recordLine(name, content)...)
+		}
+	}
+	return out
+}
+
+func (r *record) remember(name, content string) {
+	list := append(r.last[name], content)
+	r.last[name] = list[max(0, len(list)-remembered):]
+}
+
+func recordLine(name, content string) string { return content + " " + strconv.Quote(name) + "\n" }
+
+// add records that content is about to be put at name.
+func (r *record) add(name, content string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.remember(name, content)
+	if _, err := r.file.WriteString(recordLine(name, content)); err != nil {
+		return fmt.Errorf("unable to record what is fetched: %w", err)
+	}
+	return nil
+}
+
+// has tells whether content is what Cyclops put at name.
+func (r *record) has(name, content string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.last[name] {
+		if c == content {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *record) close() error { return r.file.Close() }
