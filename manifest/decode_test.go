@@ -102,9 +102,9 @@ func TestHugeDocumentsAreRefused(t *testing.T) {
 }
 
 func FuzzDecodeManifest(f *testing.F) {
-	for _, data := range samples(f, "manifest") {
-		f.Add(data)
-	}
+	// Small ones: a fuzzer that is given large ones spends its time on making them smaller.
+	f.Add([]byte(`{"schemaVersion": 1, "state": "lost", "steps": [{"argv": ["a"], "started": "2026-11-21T09:30:00Z"}]}`))
+	f.Add([]byte(`{"schemaVersion": 1, "exitCode": 0, "artifacts": [{"name": "a", "size": 1, "fresh": true}], "extra": {"a": [1]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := manifest.DecodeManifest(data)
 		if err != nil {
@@ -121,9 +121,7 @@ func FuzzDecodeManifest(f *testing.F) {
 }
 
 func FuzzDecodeJob(f *testing.F) {
-	for _, data := range samples(f, "job") {
-		f.Add(data)
-	}
+	f.Add([]byte(`{"schemaVersion": 1, "id": "kx3b7qzt5mva2c4d", "steps": [{"run": "a"}], "dir": "a/b", "workspace": {"name": "w", "mode": "kept"}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		j, err := manifest.DecodeJob(data)
 		if err != nil || j.Validate() != nil {

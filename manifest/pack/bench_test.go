@@ -4,7 +4,12 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"runtime"
+	"slices"
+	"sync"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/pack"
@@ -47,6 +52,27 @@ func BenchmarkWrite(b *testing.B) {
 				write(b, io.Discard, all, sums)
 			}
 		})
+	}
+}
+
+// BenchmarkBaseline hashes and compresses the same bytes with nothing around it.
+func BenchmarkBaseline(b *testing.B) {
+	all, _, total := files(15_000, 18<<10)
+	raw := bytes.Join(all, nil)
+	b.SetBytes(total)
+	for b.Loop() {
+		z, err := zstd.NewWriter(nil, zstd.WithWindowSize(pack.FrameSize))
+		if err != nil {
+			b.Fatal(err)
+		}
+		var wait sync.WaitGroup
+		room := make(chan struct{}, runtime.GOMAXPROCS(0))
+		for frame := range slices.Chunk(raw, pack.FrameSize) {
+			room <- struct{}{}
+			wait.Go(func() { z.EncodeAll(frame, nil); <-room })
+			manifest.SumOf(frame)
+		}
+		wait.Wait()
 	}
 }
 
