@@ -38,6 +38,7 @@ func (p *Placer) choose() error {
 		case isWanted:
 			if a.Kind == manifest.KindSymlink {
 				links = append(links, a)
+				p.byName[a.Name] = -1 // want gives it its place, behind the files
 			} else {
 				p.want(a)
 			}

@@ -65,8 +65,7 @@ func (s *scanner) gatherIgnores(d *dir, of *rules, ix *index) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// save writes the index, all or nothing. It is not synced: a checksum tells a torn one.
-func (ix *index) save(file string) error {
+func (ix *index) encode() []byte {
 	data := append(make([]byte, 0, 1<<20), indexHeader...)
 	data = append(data, ix.ignoreSum[:]...)
 	data = ix.git.append(data)
@@ -75,8 +74,16 @@ func (ix *index) save(file string) error {
 		data = appendString(data, base)
 		data = appendWatched(appendWatched(data, r.watch), r.ignores)
 	}
-	data = ix.tree.append(data)
-	data = binary.BigEndian.AppendUint32(data, crc32.Checksum(data, castagnoli))
+	return seal(ix.tree.append(data))
+}
+
+// seal adds the checksum.
+func seal(data []byte) []byte {
+	return binary.BigEndian.AppendUint32(data, crc32.Checksum(data, castagnoli))
+}
+
+// save writes the index, all or nothing. It is not synced: the checksum tells a torn one.
+func (ix *index) save(file string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
@@ -84,7 +91,7 @@ func (ix *index) save(file string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	_, err = f.Write(ix.encode())
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), file)
 	}
