@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -13,22 +13,21 @@ import (
 // channel is one SSH channel. Those of kind session count against the host's MaxSessions.
 type channel struct {
 	ssh.Channel
-	done  func()
-	once  sync.Once
 	ended chan int // exit code of what ran on a session; closed without one when it is not told
 }
 
 func (c *channel) Close() error {
 	err := c.Channel.Close()
-	c.once.Do(c.done)
 	if errors.Is(err, io.EOF) {
 		return nil // the host had closed it before
 	}
 	return err
 }
 
-// requests takes what the host says of a session's end. sshd tells a signal by name.
-func (c *channel) requests(in <-chan *ssh.Request) {
+// requests takes what the host says of a session's end, and calls done when it has closed it.
+// sshd tells a signal by name.
+func (c *channel) requests(in <-chan *ssh.Request, done func()) {
+	defer done()
 	defer close(c.ended)
 	told := false
 	for r := range in {
@@ -75,7 +74,7 @@ func signalNumber(name string) int {
 // openSession opens a session and asks for something to run on it. When the host allows no more
 // sessions, the spare one is given up first; wait then says whether to wait for another to end.
 func (s *session) openSession(ctx context.Context, kind, what string, wait bool) (*channel, error) {
-	for {
+	for again := 0; ; {
 		freed := s.watchFreed()
 		c, err := await(ctx, func() (*channel, error) { return s.rawSession(kind, what) })
 		var full *ssh.OpenChannelError
@@ -85,17 +84,30 @@ func (s *session) openSession(ctx context.Context, kind, what string, wait bool)
 		if s.dropSpareSFTP() {
 			continue
 		}
-		if !wait || s.openSessions() == 0 {
+		late := lateFree(&again, s.openSessions())
+		if !wait || late == nil && s.openSessions() == 0 {
 			return nil, err
 		}
 		select {
 		case <-freed:
+		case <-late:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-s.closed:
 			return nil, errLinkLost
 		}
 	}
+}
+
+// lateFree says when to try again although no session of ours is open: sshd counts one that it
+// has closed for a moment longer, and tells nobody when it stops.
+func lateFree(again *int, open int) <-chan time.Time {
+	const most = 6
+	if open > 0 || *again == most {
+		return nil
+	}
+	*again++
+	return time.After(5 * time.Millisecond << *again)
 }
 
 // errRefused says that the host opened a session and would not run what was asked for.
@@ -107,8 +119,8 @@ func (s *session) rawSession(kind, what string) (*channel, error) {
 		return nil, err
 	}
 	s.count(+1)
-	c := &channel{Channel: ch, done: func() { s.count(-1) }, ended: make(chan int, 1)}
-	go c.requests(in)
+	c := &channel{Channel: ch, ended: make(chan int, 1)}
+	go c.requests(in, func() { s.count(-1) })
 	ok, err := ch.SendRequest(kind, true, ssh.Marshal(struct{ What string }{what}))
 	if err == nil && !ok {
 		err = errRefused
@@ -133,6 +145,6 @@ func (s *session) openSocket(ctx context.Context, path string) (*channel, error)
 		}
 		go ssh.DiscardRequests(in)
 		go func() { _, _ = io.Copy(io.Discard, ch.Stderr()) }()
-		return &channel{Channel: ch, done: func() {}}, nil
+		return &channel{Channel: ch}, nil
 	})
 }

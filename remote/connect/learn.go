@@ -97,7 +97,7 @@ func (s *session) checkSocket(ctx context.Context, socket string) error {
 	if s.lacksSFTP() {
 		return errors.New("there is no SFTP to look at the socket with")
 	}
-	ch, err := s.subsystem(ctx, false)
+	ch, err := s.subsystem(ctx, true)
 	if err != nil {
 		return err
 	}

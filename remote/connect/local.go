@@ -118,14 +118,17 @@ func (l *local) close() error { return nil }
 
 // capped keeps the first bytes that are written to it.
 type capped struct {
-	bytes.Buffer
+	kept  bytes.Buffer
 	limit int
 }
 
 func (c *capped) Write(p []byte) (int, error) {
-	c.Buffer.Write(p[:min(len(p), c.limit-c.Len())])
+	c.kept.Write(p[:min(len(p), c.limit-c.kept.Len())])
 	return len(p), nil
 }
+
+func (c *capped) Bytes() []byte  { return c.kept.Bytes() }
+func (c *capped) String() string { return strings.TrimSpace(c.kept.String()) }
 
 // firstLine is a reader that Hello is taken from and the rest of the stream read through.
 func firstLine(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, 16<<10) }

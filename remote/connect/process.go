@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"time"
 )
@@ -61,7 +60,7 @@ func (p *process) Close() error {
 
 // said is what a child that has been closed wrote to its standard error, for the end of an error.
 func (p *process) said() string {
-	if text := strings.TrimSpace(p.stderr.String()); text != "" {
+	if text := p.stderr.String(); text != "" {
 		return ": " + text
 	}
 	return ""

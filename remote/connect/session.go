@@ -327,7 +327,7 @@ func (s *session) noHello(ctx context.Context, c *channel, ended <-chan struct{}
 		return errLinkLost
 	}
 	<-ended
-	return api.Errorf(api.NoExecutor, "cyclops doctor "+s.host.Name, "the executor on %s does not start: %s", s.host.Name, strings.TrimSpace(said.String()))
+	return api.Errorf(api.NoExecutor, "cyclops doctor "+s.host.Name, "the executor on %s does not start: %s", s.host.Name, said)
 }
 
 // hello asks who answers, through dial.

@@ -253,3 +253,21 @@ func (s *Server) stop() {
 }
 
 func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
+
+// Put writes a file below the home, owned like its directories by the user that logs in.
+func (s *Server) Put(name string, data []byte, mode os.FileMode) {
+	s.t.Helper()
+	at := s.Home
+	for _, part := range strings.Split(filepath.Dir(name), "/") {
+		if part == "." {
+			continue
+		}
+		at = filepath.Join(at, part)
+		if err := os.Mkdir(at, 0o755); err == nil {
+			s.own(at)
+		}
+	}
+	path := filepath.Join(s.Home, name)
+	s.must(os.WriteFile(path, data, mode))
+	s.own(path)
+}
