@@ -82,17 +82,11 @@ func TestDirectoryOfAJob(t *testing.T) {
 
 func TestADirectoryThatLeavesTheWorkspace(t *testing.T) {
 	t.Parallel()
-	j := newBench(t).make(argv("true"), func(j *manifest.Job) {
-		j.Dir, j.Workspace.Mode = "out", manifest.Kept
-	})
-	ws := j.data.Workspace("w")
-	if err := os.MkdirAll(ws, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink("/tmp", filepath.Join(ws, "out")); err != nil {
-		t.Fatal(err)
-	}
-	j.begin()
+	b := newBench(t)
+	kept := func(j *manifest.Job) { j.Workspace.Mode = manifest.Kept }
+	_, m := b.run(argv("ln", "-s", "/tmp", "out"), kept)
+	wantExit(t, m, manifest.Succeeded, 0)
+	j := b.start(argv("true"), kept, func(j *manifest.Job) { j.Dir = "out" })
 	if m := j.end(); m.State != manifest.Failed || m.ExitCode != nil || !strings.Contains(m.Reason, "out") {
 		t.Errorf("%s: %s", m.State, m.Reason)
 	}

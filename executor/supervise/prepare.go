@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 
 	"github.com/cyclops-fpga/cyclops/executor/environ"
+	"github.com/cyclops-fpga/cyclops/executor/packs"
+	"github.com/cyclops-fpga/cyclops/executor/workspace"
+	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
 // prepare brings the workspace to the job's inputs and returns the environment and the
@@ -31,6 +34,49 @@ func (s *supervisor) prepare(ctx context.Context) ([]string, string, error) {
 	}
 	env = environ.Set(env, "PWD", dir)
 	return environ.Set(env, Mark, s.job.ID), dir, nil
+}
+
+// apply brings the workspace to the job's snapshot.
+func (s *supervisor) apply(ctx context.Context) error {
+	req := workspace.Request{
+		Data: s.launch.Data, Name: WorkspaceName(s.job), Displaced: s.launch.Data.Displaced(s.job.ID),
+		Concurrent: s.job.Workspace.Mode == manifest.Concurrent,
+	}
+	sums, err := s.launch.packSums()
+	if err != nil {
+		return err
+	}
+	set, err := packs.OpenSet(s.launch.Data, sums)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	req.Content = set
+	if d := s.job.Input.Snapshot; d != "" {
+		if req.New, err = d.Sum(); err != nil {
+			return err
+		}
+	}
+	report, err := workspace.Apply(ctx, req)
+	if err != nil {
+		return err
+	}
+	s.start = report.Start
+	s.record.Input.Files, s.record.Input.Bytes = report.Files, report.Bytes
+	s.extra("displaced", report.Displaced, len(report.Displaced) > 0)
+	s.extra("warning", report.Warning, report.Warning != "")
+	return nil
+}
+
+// extra adds to the manifest what has no place of its own.
+func (s *supervisor) extra(name string, value any, given bool) {
+	if !given {
+		return
+	}
+	if s.record.Extra == nil {
+		s.record.Extra = map[string]any{}
+	}
+	s.record.Extra[name] = value
 }
 
 // startDir returns the directory below the workspace that a job starts in. It is made if it is

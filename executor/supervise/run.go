@@ -41,6 +41,7 @@ type supervisor struct {
 	out      *output
 	in       *input
 	null     *os.File
+	start    time.Time    // from which on a file's ctime makes it this job's
 	final    *os.File     // becomes the manifest
 	group    atomic.Int64 // process group of the running step; 0: none
 	notes    []string     // what else went wrong, for the reason
@@ -87,7 +88,7 @@ func (s *supervisor) run(ctx context.Context) error {
 	s.conclude(err)
 	if s.record.Steps[0].Started != nil {
 		s.phase(phaseCollecting)
-		s.collect(s.stop.ctx)
+		s.collect(ctx)
 	}
 	return s.finish(begun)
 }

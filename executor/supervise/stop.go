@@ -23,10 +23,12 @@ const (
 // stopper remembers why a job is to be stopped. The first reason counts; later ones can only
 // make it quicker.
 type stopper struct {
-	ctx    context.Context // done once there is a reason
-	cancel context.CancelCauseFunc
+	ctx context.Context // done once there is a reason
 
 	mu       sync.Mutex
+	cancel   context.CancelCauseFunc
+	armed    bool // rearm was called
+	again    bool // a request came behind it
 	state    manifest.State
 	reason   string
 	deadline time.Time     // when KILL follows
@@ -51,7 +53,24 @@ func (s *stopper) request(state manifest.State, reason string, grace time.Durati
 	}
 	close(s.sooner)
 	s.sooner = make(chan struct{})
+	s.again = s.armed
 	s.cancel(fmt.Errorf("%s", reason))
+}
+
+// rearm returns a context that only requests from now on end.
+func (s *stopper) rearm(ctx context.Context) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.armed = true
+	ctx, s.cancel = context.WithCancelCause(ctx)
+	return ctx
+}
+
+// late tells whether a request came behind rearm.
+func (s *stopper) late() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.again
 }
 
 func (s *stopper) why() (manifest.State, string) {
