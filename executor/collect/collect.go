@@ -5,13 +5,26 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/snapshot"
+)
+
+// Limits of what one job can list. The rest is counted.
+const (
+	maxArtifacts = 50_000
+	maxRefused   = 1_000
 )
 
 // Inputs says what the client has at a path, so that it is not sent back.
@@ -45,5 +58,111 @@ type Result struct {
 
 // Collect gathers the outputs. An error means that it had to stop; the Result then holds what was done until then.
 func Collect(ctx context.Context, req Request) (Result, error) {
-	return Result{}, errors.ErrUnsupported
+	c := &collector{Request: req}
+	c.rules, c.result.Refused = newRules(req.Outputs)
+	if len(c.rules.globs) == 0 && len(c.result.Refused) == 0 {
+		c.undeclared = true
+	}
+	if !c.undeclared || !req.Concurrent {
+		if err := c.gather(ctx); err != nil {
+			return c.result, fmt.Errorf("unable to collect outputs: %w", err)
+		}
+	}
+	c.judge()
+	return c.result, nil
+}
+
+type collector struct {
+	Request
+	rules      *rules
+	undeclared bool
+	root       int // the open workspace
+	mu         sync.Mutex
+	found      []output
+	left       int // outputs and refusals beyond the limits
+	result     Result
+}
+
+// output is a file that is to be an artifact.
+type output struct {
+	name  string
+	stat  unix.Stat_t
+	fresh bool
+	fetch bool
+	kind  manifest.Kind
+	media string
+}
+
+func (c *collector) gather(ctx context.Context) error {
+	root, err := unix.Open(c.Data.Workspace(c.Workspace), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		c.result.Problem = "the workspace is gone: the job removed it"
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(root)
+	c.root = root
+	if err := c.walk(ctx); err != nil {
+		return err
+	}
+	slices.SortFunc(c.found, func(a, b output) int {
+		return cmp.Or(cmp.Compare(rank(a.kind), rank(b.kind)), cmp.Compare(a.stat.Size, b.stat.Size), cmp.Compare(a.name, b.name))
+	})
+	if more := len(c.found) - maxArtifacts; more > 0 {
+		c.found, c.left = c.found[:maxArtifacts], c.left+more
+	}
+	return c.takeAll(ctx)
+}
+
+// judge says what the globs did not match, in the order in which they were written.
+func (c *collector) judge() {
+	for _, g := range c.rules.globs {
+		switch {
+		case g.fresh:
+		case len(g.stale) > 0:
+			slices.Sort(g.stale)
+			c.result.Stale = append(c.result.Stale, manifest.StaleOutput{Pattern: g.pattern, Paths: g.stale})
+		default:
+			c.result.Missing = append(c.result.Missing, g.pattern)
+		}
+	}
+	slices.SortFunc(c.result.Refused, func(a, b manifest.Refusal) int { return cmp.Compare(a.Path, b.Path) })
+	if c.left > 0 {
+		c.problem(fmt.Sprintf("%d more outputs are beyond the limit of what a manifest lists", c.left))
+	}
+}
+
+// problem keeps the first thing that went wrong.
+func (c *collector) problem(text string) {
+	if c.result.Problem == "" {
+		c.result.Problem = text
+	}
+}
+
+func (c *collector) refuse(name, reason string) {
+	if len(c.result.Refused) >= maxRefused {
+		c.left++
+		return
+	}
+	c.result.Refused = append(c.result.Refused, manifest.Refusal{Path: printable(name), Reason: reason})
+}
+
+// takeAll makes artifacts of what was found and makes them durable.
+func (c *collector) takeAll(ctx context.Context) error {
+	dir := c.Data.Artifacts(c.Job)
+	if err := os.RemoveAll(dir); err != nil { // of a collection that was cut off
+		return err
+	}
+	t := &taker{collector: c, dir: dir, limit: c.Outputs.Limit}
+	if t.limit <= 0 {
+		t.limit = manifest.DefaultOutputLimit
+	}
+	for i := range c.found {
+		if err := t.take(ctx, &c.found[i]); err != nil {
+			return errors.Join(err, t.sync())
+		}
+	}
+	return t.sync()
 }

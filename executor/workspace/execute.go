@@ -42,6 +42,9 @@ func (a *applier) execute(ctx context.Context, p *plan, old *index) error {
 		}
 	}
 	for _, d := range p.mkdirs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := makeDir(dirs, d); err != nil {
 			return fmt.Errorf("unable to make directory %q: %w", d, err)
 		}
