@@ -12,10 +12,11 @@ import (
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/strict"
 	"github.com/cyclops-fpga/cyclops/remote/hosts"
+	"github.com/cyclops-fpga/cyclops/remote/scan"
 )
 
 // FileName is the name of a project's file; the directory it is in is the root.
-const FileName = "cyclops.toml"
+const FileName = scan.ProjectFile
 
 // File is a cyclops.toml, version 1; docs/cyclops-toml.md describes it.
 type File struct {

@@ -115,22 +115,3 @@ func TestFind(t *testing.T) {
 		t.Errorf("absent directory: got %v", err)
 	}
 }
-
-func TestHomeIsNotShipped(t *testing.T) {
-	home, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("HOME", home)
-	t.Setenv("USERPROFILE", home)
-	for _, dir := range []string{home, filepath.Dir(home), filepath.VolumeName(home) + string(filepath.Separator)} {
-		if err := (&Root{Dir: dir}).CheckShippable(); api.KindOf(err) != api.Refused {
-			t.Errorf("%s: got %v, want it refused", dir, err)
-		}
-	}
-	for _, dir := range []string{filepath.Join(home, "p"), home + "x"} {
-		if err := (&Root{Dir: dir}).CheckShippable(); err != nil {
-			t.Errorf("%s: %v", dir, err)
-		}
-	}
-}

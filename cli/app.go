@@ -1,0 +1,125 @@
+// Package cli is the command line: a file for each verb, and the streams, progress and exit
+// codes that they share.
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/cyclops-fpga/cyclops/cli/term"
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/remote/place"
+	"github.com/spf13/cobra"
+)
+
+// App is what every verb works with.
+type App struct {
+	term.Streams
+	dirs      place.Dirs
+	self      []string // the command that starts this program again
+	sshConfig string
+	verbose   bool
+}
+
+// Main runs the command line and returns the process's exit code. executor is the other role
+// that this binary can play: `cyclops executor …`.
+func Main(args []string, executor func(args, self []string) int) int {
+	if len(args) > 1 && args[1] == "executor" {
+		return executor(args[2:], []string{self(), "executor"})
+	}
+	app := &App{Streams: term.Standard(), dirs: place.Default(), self: []string{self()}}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	root := newRootCommand(app)
+	root.SetArgs(args[1:])
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		report(app.Err, term.UseColour(app.Err), err)
+	}
+	return exitCode(err)
+}
+
+func self() string {
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return path
+}
+
+const jobHelp = `
+JOB is an id, the unique beginning of one, a name (its newest job), @1 for your
+latest job, @2 for the one before, or HOST/ID.`
+
+func newRootCommand(app *App) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "cyclops",
+		Short: "Run slow, licensed, hardware-bound tools on the machine that has them",
+		Long: `Cyclops runs tools on the machine that has them, as if they ran here: it sends
+what changed in your tree, streams the log, brings the outputs back and exits
+with the tool's own code.
+
+  cyclops run -- make            run make on the host, as if here
+  cyclops submit -- make         the same, without waiting
+  cyclops ps                     what runs and ran
+  cyclops install HOST           make a machine you reach by ssh a host`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.PersistentFlags().BoolVarP(&app.verbose, "verbose", "v", false, "say what is being done")
+	root.PersistentFlags().StringVar(&app.sshConfig, "ssh-config", os.Getenv("CYCLOPS_SSH_CONFIG"), "read this `FILE` instead of ~/.ssh/config")
+	root.SetOut(app.Out)
+	root.SetErr(app.Err)
+	root.SetFlagErrorFunc(flagError)
+	root.AddGroup(&cobra.Group{ID: "jobs", Title: "Jobs:"}, &cobra.Group{ID: "artifacts", Title: "Artifacts:"},
+		&cobra.Group{ID: "hosts", Title: "Hosts:"}, &cobra.Group{ID: "other", Title: "Other:"})
+	addGroup(root, "jobs", newRunCommand(app), newSubmitCommand(app), newPsCommand(app), newShowCommand(app), newLogsCommand(app),
+		newWaitCommand(app), newCancelCommand(app), newRmCommand(app), newRetryCommand(app), newReprioritiseCommand(app))
+	addGroup(root, "artifacts", newFetchCommand(app), newCpCommand(app), newManifestCommand(app))
+	addGroup(root, "hosts", newHostsCommand(app),
+		newDrainCommand(app), newResumeCommand(app))
+	addGroup(root, "other", newInitCommand(app), newVersionCommand(app), newCompletionCommand(), newLinkCommand(app))
+	root.SetHelpCommandGroupID("other")
+	usageErrors(root)
+	return root
+}
+
+func addGroup(root *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.GroupID = group
+		root.AddCommand(c)
+	}
+}
+
+// usageErrors gives cobra's complaints about arguments the kind and the hint that all errors have.
+func usageErrors(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		usageErrors(c)
+		if check := c.Args; check != nil {
+			c.Args = func(cmd *cobra.Command, args []string) error { return usageError(cmd, check(cmd, args)) }
+		}
+	}
+}
+
+func flagError(cmd *cobra.Command, err error) error { return usageError(cmd, err) }
+
+func usageError(cmd *cobra.Command, err error) error {
+	if err == nil || errors.As(err, new(*api.Error)) {
+		return err
+	}
+	e := api.Errorf(api.Usage, strings.TrimSpace(cmd.UseLine()), "%s", firstLine(err.Error()))
+	switch cmd.Name() {
+	case "run", "wait", "attach":
+		return asJob(e)
+	}
+	return e
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}

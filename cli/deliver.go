@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/remote/connect"
+	"github.com/cyclops-fpga/cyclops/remote/fetch"
+	"github.com/pkg/sftp"
+)
+
+// fetchChannels is how many SFTP channels carry artifacts: one alone is slow on a long line.
+const fetchChannels = 3
+
+// takeResult prepares for the artifacts that are pushed behind the result.
+func (t *trip) takeResult(r api.Result) (err error) {
+	t.result = &r
+	if t.manifest, err = decodeResult(&r); err != nil {
+		return err
+	}
+	request := fetch.Request{Manifest: t.manifest, Root: t.root.Dir, Dirs: t.app.dirs, ClockOffset: time.Until(r.Clock)}
+	if t.tree != nil {
+		request.Pinned = fetch.PinnedByTree(t.tree)
+	}
+	t.placer, err = fetch.New(request)
+	return err
+}
+
+func (t *trip) takeArtifact(name string, _ int64, r io.Reader) error {
+	return t.placer.Put(t.ctx, name, r)
+}
+
+// fetch brings back what was not pushed and says what did not go as a local run would have.
+func (t *trip) fetch(ctx context.Context) error {
+	source := &hostFiles{conn: t.host.conn, dir: path.Dir(t.result.Location)}
+	defer source.Close()
+	began := time.Now()
+	t.status.Say(func() string { return fetchText(t.placer.Progress(), time.Since(began)) })
+	err := t.placer.Rest(ctx, source)
+	report, closeErr := t.placer.Close()
+	t.status.Say(nil)
+	t.fetched = report
+	t.app.sayReport(report, t.manifest)
+	t.sayLeft(report)
+	return errors.Join(err, closeErr, report.Err())
+}
+
+func fetchText(p fetch.Progress, elapsed time.Duration) string {
+	if p.TotalFiles == 0 {
+		return ""
+	}
+	return rateText("fetching "+count(int(p.TotalFiles), "file", "files"), p.Bytes, p.TotalBytes, elapsed)
+}
+
+// sayReport warns of everything in a fetch that a person must know.
+func (app *App) sayReport(r *fetch.Report, m *manifest.Manifest) {
+	for _, c := range r.Conflicts {
+		app.warn("%s was changed here meanwhile; the job's is in %s", c.Name, c.Beside)
+	}
+	for _, refused := range append(append([]manifest.Refusal{}, m.Refused...), r.Refused...) {
+		app.warn("output %s refused: %s", refused.Path, refused.Reason)
+	}
+	for _, f := range r.Failed {
+		app.warn("output %s did not arrive: %v", f.Name, f.Err)
+	}
+	for _, pattern := range m.Missing {
+		app.warn("output %s matched nothing", pattern)
+	}
+	for _, s := range m.Stale {
+		app.warn("output %s is stale: this job did not write %s", s.Pattern, s.Paths[0])
+	}
+}
+
+// sayLeft tells how to get what was too much to come by itself.
+func (t *trip) sayLeft(r *fetch.Report) {
+	if len(r.Left) == 0 || len(t.job.Outputs.Fetch)+len(t.job.Outputs.Keep) > 0 {
+		return
+	}
+	var bytes int64
+	for _, a := range r.Left {
+		bytes += a.Size
+	}
+	t.app.warn("%s (%s) stayed on the host, %s first: cyclops fetch --all %s", count(len(r.Left), "output", "outputs"), size(bytes), r.Left[0].Name, t.job.ID)
+}
+
+// hostFiles opens SFTP channels when the first file is asked for: most fetches need none.
+type hostFiles struct {
+	conn *connect.Conn
+	dir  string
+
+	once    sync.Once
+	err     error
+	clients []*sftp.Client
+	source  *fetch.SFTP
+}
+
+// Width returns how many channels there will be.
+func (h *hostFiles) Width() int { return fetchChannels }
+
+// Open opens a file of the job.
+func (h *hostFiles) Open(ctx context.Context, name string) (fetch.File, error) {
+	h.once.Do(func() { h.err = h.connect(ctx) })
+	if h.err != nil {
+		return nil, h.err
+	}
+	return h.source.Open(ctx, name)
+}
+
+// connect makes do with fewer channels where the host allows no more.
+func (h *hostFiles) connect(ctx context.Context) error {
+	for range fetchChannels {
+		client, err := h.conn.SFTP(ctx)
+		if err != nil && len(h.clients) == 0 {
+			return err
+		}
+		if err != nil {
+			break
+		}
+		h.clients = append(h.clients, client)
+	}
+	h.source = fetch.NewSFTP(h.dir, h.clients...)
+	return nil
+}
+
+// Close gives the channels up.
+func (h *hostFiles) Close() {
+	for _, c := range h.clients {
+		c.Close()
+	}
+}

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/cli/term"
+	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/remote/fetch"
+	"github.com/cyclops-fpga/cyclops/remote/ship"
+	"github.com/spf13/cobra"
+)
+
+type fetchOptions struct {
+	host string
+	dir  string
+	all  bool
+}
+
+func newFetchCommand(app *App) *cobra.Command {
+	var o fetchOptions
+	cmd := &cobra.Command{
+		Use:   "fetch JOB|MANIFEST [PATTERN…]",
+		Short: "Bring a job's artifacts here, by its manifest",
+		Long: `Bring artifacts of an ended job to where a local run would have put them: the
+tree that the job came from, else this directory. Without a PATTERN it is what
+run brings by itself. Every file is checked against its digest; a file that you
+changed is never overwritten; a fetch that was interrupted goes on where it was.
+
+MANIFEST is the path of a manifest.json, or sftp://HOST/PATH/manifest.json,
+which needs nothing but sshd there.` + "\n" + jobHelp,
+		Example: "  cyclops fetch @1\n  cyclops fetch build 'build/*.rpt'\n  cyclops fetch sftp://lab/home/me/.cyclops/jobs/ID/manifest.json",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return app.fetch(cmd.Context(), o, args[0], args[1:])
+		},
+	}
+	cmd.Flags().StringVarP(&o.host, "host", "H", "", "host of the job (also $CYCLOPS_HOST)")
+	cmd.Flags().StringVarP(&o.dir, "directory", "C", "", "put the files below `DIR`")
+	cmd.Flags().BoolVar(&o.all, "all", false, "bring everything the manifest lists")
+	return cmd
+}
+
+func (app *App) fetch(ctx context.Context, o fetchOptions, word string, patterns []string) error {
+	from, err := app.locate(ctx, o.host, word)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	m, err := from.decode()
+	if err != nil {
+		return err
+	}
+	r := fetch.Request{Manifest: m, Root: o.dir, Dirs: app.dirs, Patterns: patterns, All: o.all}
+	if r.Root == "" {
+		r.Root = app.home(from.id, &r)
+	}
+	report, err := app.place(ctx, r, from.source)
+	if err != nil {
+		return err
+	}
+	app.sayReport(report, &manifest.Manifest{}) // what the job itself lacks was said when it ended
+	for _, name := range report.Stale {
+		app.warn("output %s is stale: this job did not write it", name)
+	}
+	if term.IsTerminal(app.Err) || app.verbose {
+		fmt.Fprintf(app.Err, "%s fetched (%s), %d here already\n", count(report.Files, "file", "files"), size(report.Bytes), report.Same)
+	}
+	return report.Err()
+}
+
+// home is the tree that a job came from, if it is still there; else this directory.
+func (app *App) home(id string, r *fetch.Request) string {
+	entry, err := app.journal().Lookup(id)
+	if id == "" || err != nil || entry.Root == "" {
+		return "."
+	}
+	if info, err := os.Stat(entry.Root); err != nil || !info.IsDir() {
+		app.warn("%s is gone; the files go to this directory", entry.Root)
+		return "."
+	}
+	r.Pinned = fetch.PinnedByMemory(ship.Recall(app.dirs, entry.Store, entry.Workspace), r.Manifest.Input.Snapshot)
+	return entry.Root
+}
+
+// place puts what r asks for in place and shows how far it is.
+func (app *App) place(ctx context.Context, r fetch.Request, source fetch.Source) (*fetch.Report, error) {
+	placer, err := fetch.New(r)
+	if err != nil {
+		return nil, err
+	}
+	status := term.NewStatus(app.Err)
+	defer status.Close()
+	began := time.Now()
+	status.Say(func() string { return fetchText(placer.Progress(), time.Since(began)) })
+	err = placer.Rest(ctx, source)
+	report, closeErr := placer.Close()
+	return report, errors.Join(err, closeErr)
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/cyclops-fpga/cyclops/cli/term"
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/remote"
+	"github.com/cyclops-fpga/cyclops/remote/connect"
+	"github.com/cyclops-fpga/cyclops/remote/hosts"
+	"github.com/cyclops-fpga/cyclops/remote/journal"
+	"github.com/cyclops-fpga/cyclops/remote/project"
+)
+
+// openHost is a host that verbs talk to.
+type openHost struct {
+	hosts.Host
+	conn   *connect.Conn
+	client *remote.Client
+}
+
+// Close gives the host up; its link stays for the next command.
+func (h *openHost) Close() {
+	h.client.Close()
+	h.conn.Close()
+}
+
+// open opens the host of the flag, else the one that run would choose here.
+func (app *App) open(ctx context.Context, flag string) (*openHost, error) {
+	root, err := project.Find("")
+	if err != nil {
+		root = &project.Root{File: &project.File{}} // a broken cyclops.toml must not keep anyone from `ps`
+	}
+	host, err := app.chooseHost(ctx, flag, root)
+	if err != nil {
+		return nil, err
+	}
+	return app.dial(ctx, host)
+}
+
+// dial prepares a way to host; nothing is sent yet.
+func (app *App) dial(ctx context.Context, host hosts.Host) (*openHost, error) {
+	conn, err := connect.Open(ctx, host, app.connectOptions())
+	if err != nil {
+		return nil, err
+	}
+	return &openHost{Host: host, conn: conn, client: remote.NewClient(conn)}, nil
+}
+
+func (app *App) connectOptions() connect.Options {
+	o := connect.Options{Dirs: app.dirs, SSHConfig: app.sshConfig, Self: app.self, Log: app.logger()}
+	if app.Interactive() {
+		o.Prompter = &prompter{app.Streams}
+	}
+	return o
+}
+
+func (app *App) logger() *slog.Logger {
+	if !app.verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(app.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// chooseHost follows the precedence: flag, environment, cyclops.toml, user config, this machine.
+func (app *App) chooseHost(ctx context.Context, flag string, root *project.Root) (hosts.Host, error) {
+	config, err := hosts.Load(app.dirs)
+	if err != nil {
+		return hosts.Host{}, err
+	}
+	if name := firstOf(flag, os.Getenv("CYCLOPS_HOST")); name != "" {
+		return config.Find(name)
+	}
+	if root.File.Host == "" {
+		return config.Find("")
+	}
+	host, err := config.Find(root.File.Host)
+	if err != nil || host.Configured {
+		return host, err
+	}
+	return host, app.confirmHost(ctx, root, host)
+}
+
+// confirmHost asks once for each root: a cloned repository does not choose who gets the tree.
+func (app *App) confirmHost(ctx context.Context, root *project.Root, host hosts.Host) error {
+	known, err := journal.Confirmed(app.dirs, root.Dir, host.Name)
+	if err != nil || known {
+		return err
+	}
+	if !app.Interactive() {
+		return api.Errorf(api.Refused, "add [hosts."+host.Name+"] to your own config, or say --host "+host.Name,
+			"%s names the host %s, which your config does not know", root.Path, host.Name)
+	}
+	ask := connect.Prompt{Text: fmt.Sprintf("%s wants this tree sent to the host %s. Send it there, now and later? [y/N] ", root.Path, host.Name), Echo: true}
+	answer, err := (&prompter{app.Streams}).Prompt(ctx, ask)
+	if err != nil {
+		return err
+	}
+	if answer != "y" && answer != "yes" {
+		return api.Errorf(api.Refused, "say --host to choose another host", "not sent to %s", host.Name)
+	}
+	return journal.Confirm(app.dirs, root.Dir, host.Name)
+}
+
+func (app *App) journal() *journal.Journal { return journal.Open(app.dirs) }
+
+// warn prints one line for a person about something that did not stop the command.
+func (app *App) warn(format string, args ...any) {
+	fmt.Fprintf(app.Err, "%s %s\n", term.Paint(term.UseColour(app.Err), term.Warn, "cyclops:"), term.Clean(fmt.Sprintf(format, args...)))
+}
+
+// withHint adds a hint to an error that has none.
+func withHint(err error, kind api.Kind, hint string) error {
+	var e *api.Error
+	if errors.As(err, &e) && e.Kind == kind && e.Hint == "" {
+		return api.Errorf(kind, hint, "%w", err)
+	}
+	return err
+}

@@ -1,0 +1,128 @@
+package term
+
+import (
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	xterm "golang.org/x/term"
+)
+
+// quiet is how long something may take before it is worth a word.
+const quiet = time.Second
+
+// refresh is the time between two states of the line.
+const refresh = 100 * time.Millisecond
+
+// Status is the line at the bottom of a terminal that says what is being done. It appears
+// when that has taken a second, and never on anything but a terminal.
+type Status struct {
+	f  *os.File
+	on bool
+
+	mu     sync.Mutex
+	text   func() string
+	since  time.Time
+	shown  bool
+	column bool // the job's output left the cursor within a line
+	stop   chan struct{}
+	done   chan struct{}
+}
+
+// NewStatus returns a Status on f. Close it.
+func NewStatus(f *os.File) *Status {
+	s := &Status{f: f, on: IsTerminal(f), stop: make(chan struct{}), done: make(chan struct{})}
+	if s.on {
+		go s.loop()
+	} else {
+		close(s.done)
+	}
+	return s
+}
+
+// Say replaces what is being done; text is asked again for each state of the line. Nil: nothing.
+func (s *Status) Say(text func() string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.erase()
+	s.text, s.since = text, time.Now()
+}
+
+// Writer wraps w, which shows on the same terminal, so that the line never mixes with it.
+func (s *Status) Writer(w io.Writer) io.Writer {
+	if !s.on {
+		return w
+	}
+	return &above{s: s, w: w}
+}
+
+// Close removes the line.
+func (s *Status) Close() {
+	if !s.on {
+		return
+	}
+	close(s.stop)
+	<-s.done
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.erase()
+	s.on = false
+}
+
+func (s *Status) loop() {
+	defer close(s.done)
+	tick := time.NewTicker(refresh)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case now := <-tick.C:
+			s.draw(now)
+		}
+	}
+}
+
+func (s *Status) draw(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.text == nil || s.column || now.Sub(s.since) < quiet {
+		return
+	}
+	line := s.text()
+	if line == "" {
+		s.erase()
+		return
+	}
+	width, _, err := xterm.GetSize(int(s.f.Fd()))
+	if err != nil || width < 2 {
+		width = 80
+	}
+	runes := []rune(line)
+	io.WriteString(s.f, "\r\x1b[K"+string(runes[:min(len(runes), width-1)]))
+	s.shown = true
+}
+
+// erase wants mu.
+func (s *Status) erase() {
+	if s.shown {
+		io.WriteString(s.f, "\r\x1b[K")
+		s.shown = false
+	}
+}
+
+type above struct {
+	s *Status
+	w io.Writer
+}
+
+func (a *above) Write(p []byte) (int, error) {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	a.s.erase()
+	if len(p) > 0 {
+		a.s.column = p[len(p)-1] != '\n'
+	}
+	return a.w.Write(p)
+}

@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/cli/term"
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/remote"
+	"github.com/cyclops-fpga/cyclops/remote/fetch"
+	"github.com/cyclops-fpga/cyclops/remote/hosts"
+	"github.com/cyclops-fpga/cyclops/remote/project"
+	"github.com/cyclops-fpga/cyclops/remote/scan"
+)
+
+// pushedLimit is how many bytes of artifacts may ride behind the result instead of coming by SFTP.
+const pushedLimit = 1 << 20
+
+// trip is one job on its way from this tree to the host and back.
+type trip struct {
+	ctx    context.Context // of the whole command
+	app    *App
+	status *term.Status
+	flags  *jobFlags
+	root   *project.Root
+	job    *manifest.Job
+	kept   string // the workspace that this tree has without --isolated: what the host knows is remembered by it
+	config *hosts.Config
+	host   *openHost
+
+	tree     *scan.Tree // nil with --bare
+	session  *remote.Session
+	result   *api.Result
+	manifest *manifest.Manifest
+	placer   *fetch.Placer
+	fetched  *fetch.Report
+}
+
+// load reads what is to be run and where, and begins to connect: the host answers while the
+// tree is read.
+func (app *App) load(ctx context.Context, f *jobFlags, args []string, dashed bool, priority manifest.Priority) (*trip, error) {
+	root, job, kept, err := app.loadJob(f, args, dashed)
+	if err != nil {
+		return nil, err
+	}
+	if job.Priority == "" {
+		job.Priority = priority
+	}
+	t := &trip{app: app, flags: f, root: root, job: job, kept: kept, ctx: ctx}
+	if t.config, err = hosts.Load(app.dirs); err != nil {
+		return nil, err
+	}
+	if job.Outputs.Limit == 0 {
+		job.Outputs.Limit = t.config.FetchLimitBytes()
+	}
+	host, err := app.chooseHost(ctx, f.host, root)
+	if err != nil {
+		return nil, err
+	}
+	if t.host, err = app.dial(ctx, host); err != nil {
+		return nil, err
+	}
+	if err := t.host.resolveAfter(ctx, app, f.after, job); err != nil {
+		t.host.Close()
+		return nil, err
+	}
+	t.status = term.NewStatus(app.Err)
+	return t, nil
+}
+
+// resolveAfter turns the jobs of --after into ids on the same host.
+func (h *openHost) resolveAfter(ctx context.Context, app *App, refs []string, job *manifest.Job) error {
+	for _, ref := range refs {
+		id, err := app.findOn(ctx, h, ref)
+		if err != nil {
+			return err
+		}
+		job.After = append(job.After, id)
+	}
+	return nil
+}
+
+// Close ends what the trip holds; the job goes on.
+func (t *trip) Close() {
+	t.status.Close()
+	if t.session != nil {
+		t.session.Close()
+	}
+	t.host.Close()
+}
+
+// snapshot reads the tree.
+func (t *trip) snapshot(ctx context.Context) error {
+	if t.flags.bare {
+		return nil
+	}
+	tree, err := t.take(ctx)
+	if err == nil {
+		t.setTree(tree)
+	}
+	return err
+}
+
+func (t *trip) take(ctx context.Context) (*scan.Tree, error) {
+	var progress atomic.Pointer[scan.Progress]
+	t.status.Say(func() string {
+		p := progress.Load()
+		if p == nil {
+			return "reading the tree"
+		}
+		return fmt.Sprintf("reading the tree: %d files, %s hashed", p.Files, size(p.Hashed))
+	})
+	defer t.status.Say(nil)
+	return scan.Take(ctx, scan.Options{
+		Root: t.root.Dir, WithGit: t.root.File.Inputs.Git || t.flags.git, Dirs: t.app.dirs,
+		Progress: func(p scan.Progress) { progress.Store(&p) },
+	})
+}
+
+func (t *trip) setTree(tree *scan.Tree) {
+	t.tree = tree
+	t.job.Input = manifest.Input{Snapshot: tree.Root.Digest(), Files: tree.Files, Bytes: tree.Bytes, Git: tree.Git}
+	t.job.Outputs.Exclude = tree.Excludes
+}
+
+// follow shows the job's output and sends it this process's input until it has ended.
+func (t *trip) follow(ctx context.Context) error {
+	out := newLogWriter(t.status.Writer(term.JobWriter(t.app.Out)), t.status.Writer(term.JobWriter(t.app.Err)), false)
+	go t.sendStdin()
+	t.showState(t.session.Accepted.Job)
+	result, err := t.session.Run(ctx, remote.Handler{
+		State:    t.showState,
+		Log:      t.showLog(out),
+		Result:   t.takeResult,
+		Artifact: t.takeArtifact,
+	})
+	if err != nil {
+		return err
+	}
+	if t.placer == nil {
+		_, err = decodeResult(result)
+	}
+	return err
+}
+
+// sendStdin ends when the input does, or with the process: a read from a terminal cannot be interrupted.
+func (t *trip) sendStdin() {
+	stdin := t.session.Stdin()
+	defer stdin.Close()
+	if t.app.In != nil {
+		io.Copy(stdin, t.app.In)
+	}
+}
+
+// showLog passes a broken pipe on: a local tool would have been ended by it.
+func (t *trip) showLog(out *logWriter) func(api.LogChunk) error {
+	broken := false
+	return func(c api.LogChunk) error {
+		if broken {
+			return nil
+		}
+		err := out.chunk(c)
+		if errors.Is(err, syscall.EPIPE) {
+			broken = true
+			return t.session.Signal("PIPE")
+		}
+		return err
+	}
+}
+
+// showState says what a job waits for; a running one speaks for itself.
+func (t *trip) showState(j api.JobInfo) {
+	switch {
+	case j.State == manifest.Queued:
+		t.status.Say(func() string { return queuedText(j) })
+	case j.State == manifest.Running && j.Phase == "preparing":
+		t.status.Say(func() string { return "bringing the workspace up to date" })
+	case j.State == manifest.Running && j.Phase == "collecting":
+		t.status.Say(func() string { return "collecting outputs" })
+	default:
+		t.status.Say(nil)
+	}
+}
+
+func queuedText(j api.JobInfo) string {
+	text := "queued"
+	if j.Position > 1 {
+		text = fmt.Sprintf("queued behind %s", count(j.Position-1, "job", "jobs"))
+	}
+	if j.WaitsFor != "" {
+		text += ", waits for " + j.WaitsFor
+	}
+	return term.Clean(text)
+}
+
+// statusReport is what --status-file holds, version 1.
+type statusReport struct {
+	Version  int            `json:"version"`
+	Job      string         `json:"job"`
+	Host     string         `json:"host"`
+	State    manifest.State `json:"state"`
+	ExitCode int            `json:"exitCode"` // of run
+	Signal   string         `json:"signal,omitempty"`
+	Reason   string         `json:"reason,omitempty"`
+	Manifest string         `json:"manifest"` // its path on the host
+	Ended    time.Time      `json:"ended"`
+}
+
+func (t *trip) writeStatus(path string, code int) error {
+	m := t.manifest
+	data, err := json.MarshalIndent(statusReport{1, m.Job, t.host.Name, m.State, code, m.Signal, m.Reason, t.result.Location, m.Ended}, "", "  ")
+	if err == nil {
+		err = os.WriteFile(path, append(data, '\n'), 0o644)
+	}
+	if err != nil {
+		return api.Errorf(api.Usage, "", "unable to write the status file: %w", err)
+	}
+	return nil
+}

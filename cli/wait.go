@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/remote"
+	"github.com/spf13/cobra"
+)
+
+func newWaitCommand(app *App) *cobra.Command {
+	var host string
+	cmd := &cobra.Command{
+		Use:   "wait JOB…",
+		Short: "Wait until jobs have ended; exit with the first exit code that is not 0",
+		Long:  "Wait until every job has ended. The exit code is the first one that is not 0, in the order of the arguments.\n" + jobHelp,
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return asJob(app.wait(cmd.Context(), host, args))
+		},
+	}
+	cmd.Flags().StringVarP(&host, "host", "H", "", "host of the jobs (also $CYCLOPS_HOST)")
+	return cmd
+}
+
+func (app *App) wait(ctx context.Context, hostFlag string, refs []string) error {
+	first := 0
+	for _, ref := range refs {
+		code, err := app.waitOne(ctx, hostFlag, ref)
+		if err != nil {
+			return err
+		}
+		if first == 0 {
+			first = code
+		}
+	}
+	if first == 0 {
+		return nil
+	}
+	return &exitError{code: first}
+}
+
+func (app *App) waitOne(ctx context.Context, hostFlag, ref string) (int, error) {
+	host, id, err := app.find(ctx, hostFlag, ref)
+	if err != nil {
+		return 0, err
+	}
+	defer host.Close()
+	session, err := host.client.Follow(ctx, api.Follow{Job: id})
+	if err != nil {
+		return 0, err
+	}
+	defer session.Close()
+	result, err := session.Run(ctx, remote.Handler{})
+	if err != nil {
+		return 0, err
+	}
+	m, err := decodeResult(result)
+	if err != nil {
+		return 0, err
+	}
+	return jobExit(m.State, m.ExitCode, m.Signal, m.Started != nil), nil
+}
+
+// decodeResult reads the manifest of a session that ended.
+func decodeResult(result *api.Result) (*manifest.Manifest, error) {
+	if result == nil {
+		return nil, api.Errorf(api.LostContact, "cyclops show JOB tells its state", "the executor ended the stream without a result")
+	}
+	m, err := manifest.DecodeManifest(result.Manifest)
+	if err != nil {
+		return nil, api.Errorf(api.Incompatible, "a newer Cyclops on this machine reads it", "%w", err)
+	}
+	return m, nil
+}
