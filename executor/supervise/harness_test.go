@@ -99,13 +99,21 @@ func (b *bench) make(options ...func(*manifest.Job)) *job {
 	for _, o := range options {
 		o(spec)
 	}
-	doc, err := json.Marshal(spec)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	l := &Launch{Data: b.data, Self: []string{b.self}, Job: doc, Accepted: time.Now().UTC(), Host: "here", Store: "store", Executor: "test"}
+	l := &Launch{Data: b.data, Self: []string{b.self}, Accepted: time.Now().UTC(), Host: "here", Store: "store", Executor: "test"}
 	l.SetEnviron([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.t.TempDir()})
-	return &job{bench: b, Job: spec, launch: l, event: make(chan struct{})}
+	j := &job{bench: b, Job: spec, launch: l, event: make(chan struct{})}
+	j.rewrite()
+	return j
+}
+
+// rewrite puts the job as it is now into its launch.
+func (j *job) rewrite() {
+	j.t.Helper()
+	doc, err := json.Marshal(j.Job)
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	j.launch.Job = doc
 }
 
 // start starts a job and connects to it.
