@@ -26,9 +26,9 @@ type App struct {
 
 // Main runs the command line and returns the process's exit code. executor is the other role
 // that this binary can play: `cyclops executor …`.
-func Main(args []string, executor func(args, self []string) int) int {
+func Main(args []string, executor func(args []string) int) int {
 	if len(args) > 1 && args[1] == "executor" {
-		return executor(args[2:], []string{self(), "executor"})
+		return executor(args[2:])
 	}
 	app := &App{Streams: term.Standard(), dirs: place.Default(), self: []string{self()}}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

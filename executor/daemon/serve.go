@@ -132,7 +132,7 @@ func (r *running) shutdown() {
 }
 
 func (r *running) serve(ctx context.Context) error {
-	slog.Info("serving", "version", api.BuildVersion(), "pid", os.Getpid())
+	slog.Debug("serving", "version", api.BuildVersion(), "pid", os.Getpid())
 	// Starting up takes memory that idling does not need.
 	debug.FreeOSMemory()
 	failed := make(chan error, 1)

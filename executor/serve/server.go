@@ -64,7 +64,8 @@ func New(o Options) *Server {
 
 // Serve answers at l until Close.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	err := s.http.Serve(l)
+	if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("unable to serve: %w", err)
 	}
 	return nil

@@ -36,6 +36,10 @@ func TestMain(m *testing.M) {
 			os.Exit(0)
 		}
 	}
+	// The race detector makes every process wait a second before it ends, so also supervisors.
+	if os.Setenv("GORACE", "atexit_sleep_ms=0") != nil {
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
@@ -79,6 +83,7 @@ type job struct {
 	closed bool
 	event  chan struct{}
 	over   bool
+	missed bool // it had ended before anyone could connect
 }
 
 func argv(words ...string) func(*manifest.Job) {
@@ -137,7 +142,7 @@ func (j *job) begin() {
 		if _, merr := os.Stat(j.data.Manifest(j.ID)); merr != nil {
 			j.t.Fatal(err)
 		}
-		j.over = true
+		j.missed = true
 		return
 	}
 	j.w = api.NewFrameWriter(j.conn)

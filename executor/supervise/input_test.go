@@ -91,7 +91,7 @@ func TestInputThatNobodyReads(t *testing.T) {
 			t.Parallel()
 			j := newBench(t).make(sh(line), withStdin)
 			j.begin()
-			if j.over {
+			if j.missed {
 				return
 			}
 			sent := j.sendUntilOver(randomBytes(10 << 20))
