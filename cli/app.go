@@ -66,6 +66,8 @@ with the tool's own code.
   cyclops submit -- make         the same, without waiting
   cyclops ps                     what runs and ran
   cyclops install HOST           make a machine you reach by ssh a host`,
+		Args:              cobra.ArbitraryArgs,
+		RunE:              bare,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -86,6 +88,18 @@ with the tool's own code.
 	root.SetHelpCommandGroupID("other")
 	usageErrors(root)
 	return root
+}
+
+// bare is cyclops without a verb, or with a word that is none.
+func bare(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return root.Help()
+	}
+	hint := "cyclops --help lists the verbs; a command to run comes after cyclops run --"
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return api.Errorf(api.Usage, hint, "%q is no verb of cyclops", args[0])
 }
 
 func addGroup(root *cobra.Command, group string, commands ...*cobra.Command) {
