@@ -18,7 +18,7 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## both binaries, static, into bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cli/cyclops ./executor/cyclopsd
+	CGO_ENABLED=0 $(GO) build -tags nethttpomithttp2 -trimpath -o bin/ ./cli/cyclops ./executor/cyclopsd
 
 demo: ## build the example computer on the embedded host, tools installed where needed
 	@.ci/need git=git $(FPGA_TOOLS)
@@ -30,7 +30,7 @@ test: ## everything, race detector on, what it needs installed where needed
 
 bench: ## side by side with ssh, rsync and scp; writes the table in docs/benchmarks.md
 	@.ci/need $(SSH_TOOLS) scp=openssh-client tar=tar tsp=task-spooler
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ ./cli/cyclops ./executor/cyclopsd
+	CGO_ENABLED=0 $(GO) build -tags nethttpomithttp2 -trimpath -ldflags '-s -w' -o bin/ ./cli/cyclops ./executor/cyclopsd
 	$(GO) test -tags bench -count=1 -timeout 90m -v -run '^TestMeasure$$' ./docs/bench -args \
 	  -cyclops $(CURDIR)/bin/cyclops -cyclopsd $(CURDIR)/bin/cyclopsd -write $(CURDIR)/docs/benchmarks.md $(BENCH)
 
