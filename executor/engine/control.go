@@ -30,11 +30,15 @@ func (e *Engine) follow(j *job, process Supervisor) {
 	}
 	if !e.hasManifest(j) && process != nil {
 		// It is about to go, or gone; what it did not write by then it never will.
+		_ = process.Wait()
+	}
+	e.conclude(j)
+	if process != nil {
+		// Whoever waited for the job knows already; this only sees its supervisor off.
 		if err := process.Wait(); err != nil {
 			e.Log.Warn("supervisor ended badly", "job", j.row.ID, "error", err)
 		}
 	}
-	e.conclude(j)
 }
 
 // conclude finishes a job whose supervisor is gone.

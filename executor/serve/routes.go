@@ -47,7 +47,8 @@ func (s *Server) routes() http.Handler {
 		return s.Engine.Environment(ctx), nil
 	}))
 	mux.HandleFunc("POST "+api.PathDrain, answer(asked(func(ctx context.Context, _ string, in api.DrainRequest) (any, error) {
-		return s.Hello(), s.Engine.Drain(ctx, in.Draining)
+		err := s.Engine.Drain(ctx, in.Draining)
+		return s.Hello(), err
 	})))
 	mux.HandleFunc("POST "+api.PathShutdown, s.shutdown)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
