@@ -42,7 +42,7 @@ var genNode = rapid.Custom(func(t *rapid.T) node {
 	case 0:
 		return executable(genText.Draw(t, "text"))
 	case 1:
-		return link(rapid.SampledFrom([]string{"a", "../..", "/etc", "no\xffwhere"}).Draw(t, "target"))
+		return link(rapid.SampledFrom([]string{"a", "../..", "/nowhere", "no\xffwhere"}).Draw(t, "target"))
 	case 2:
 		return emptyDir()
 	}
@@ -98,37 +98,46 @@ func (f *fuse) Err() error {
 	return nil
 }
 
-// job does what jobs do to a workspace; what it makes is named in made.
-func job(t *rapid.T, root string, made map[string]bool) {
-	path := genPath(3).Draw(t, "job path")
-	full := filepath.Join(root, path)
-	for p := path; p != "."; p = filepath.Dir(p) {
-		made[p] = true
+// job does one thing that jobs do to a workspace and adds to made what is there, or of another
+// type, only since. Its errors
+// are those of jobs that fail.
+func job(t *rapid.T, dir string, made map[string]bool) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return
 	}
+	defer root.Close()
+	before := read(t, dir)
+	path := genPath(3).Draw(t, "job path")
 	switch rapid.IntRange(0, 7).Draw(t, "job does") {
 	case 0:
-		os.RemoveAll(full)
+		root.RemoveAll(path)
 	case 1:
-		os.MkdirAll(full, 0o755)
+		root.MkdirAll(path, 0o755)
 	case 2:
-		os.Symlink("..", full)
+		root.Symlink("..", path)
 	case 3:
-		os.Chmod(full, 0)
+		root.Chmod(path, 0)
 	case 4:
-		syscall.Mkfifo(full, 0o644)
+		if strings.Count(path, "/") == 0 {
+			syscall.Mkfifo(filepath.Join(dir, path), 0o644)
+		}
 	case 5:
-		os.Rename(full, filepath.Join(root, "moved"))
-		os.Symlink("moved", full)
-		made["moved"] = true
-		for _, n := range names {
-			made["moved/"+n] = true
-			for _, m := range names {
-				made["moved/"+n+"/"+m] = true
-			}
+		if root.Rename(path, "moved") == nil {
+			root.Symlink("moved", path)
 		}
 	default:
-		os.MkdirAll(filepath.Dir(full), 0o755)
-		os.WriteFile(full, []byte(genText.Draw(t, "job text")), 0o644)
+		root.MkdirAll(filepath.Dir(path), 0o755)
+		if f, err := root.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NONBLOCK, 0o644); err == nil {
+			f.WriteString(genText.Draw(t, "job text"))
+			f.Close()
+		}
+	}
+	for p, n := range read(t, dir) {
+		old, ok := before[p]
+		if !ok || old.kind != n.kind && !(old.kind.Regular() && n.kind.Regular()) {
+			made[p] = true
+		}
 	}
 }
 
