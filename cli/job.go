@@ -68,7 +68,7 @@ func fillCommand(job *manifest.Job, root *project.Root, f *jobFlags, args []stri
 	case isNamed:
 		fillNamed(job, args[0], named)
 	default:
-		job.Steps = []manifest.Step{{Argv: args}}
+		job.Steps = []manifest.Step{manifest.StepOf(args)}
 	}
 	return nil
 }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 // JobVersion and JobMediaType name the version of the Job document that this code writes.
@@ -77,6 +79,31 @@ type Step struct {
 	Name string   `json:"name,omitempty"`
 	Argv []string `json:"argv,omitempty"`
 	Run  string   `json:"run,omitempty"`
+	// ArgvRaw takes the place of Argv where a word is no UTF-8, which JSON cannot carry.
+	ArgvRaw [][]byte `json:"argvRaw,omitempty"`
+}
+
+// StepOf returns a step that runs argv as it is.
+func StepOf(argv []string) Step {
+	s := Step{Argv: argv}
+	if slices.ContainsFunc(argv, func(word string) bool { return !utf8.ValidString(word) }) {
+		for _, word := range argv {
+			s.ArgvRaw = append(s.ArgvRaw, []byte(word))
+		}
+	}
+	return s
+}
+
+// Words returns the command as it is to run; nothing for a step that a shell runs.
+func (s *Step) Words() []string {
+	if len(s.ArgvRaw) == 0 {
+		return s.Argv
+	}
+	words := make([]string, len(s.ArgvRaw))
+	for i, word := range s.ArgvRaw {
+		words[i] = string(word)
+	}
+	return words
 }
 
 // Input pins what a job works on.
@@ -128,7 +155,7 @@ func (j *Job) Validate() error {
 		return fmt.Errorf("job %s has no command", j.ID)
 	}
 	for i, s := range j.Steps {
-		if (len(s.Argv) == 0) == (s.Run == "") {
+		if (len(s.Argv) == 0) == (s.Run == "") || len(s.ArgvRaw) > 0 && len(s.ArgvRaw) != len(s.Argv) {
 			return fmt.Errorf("step %d of job %s must have either argv or run", i+1, j.ID)
 		}
 	}

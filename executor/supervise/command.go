@@ -38,7 +38,7 @@ func commandOf(s manifest.Step) []string {
 	if s.Run != "" {
 		return []string{"/bin/sh", "-c", s.Run}
 	}
-	return s.Argv
+	return s.Words()
 }
 
 // find returns the file that a shell would run for name in dir with the PATH of env.
