@@ -55,7 +55,7 @@ func TestWhatWasLostIsMarkedInTheLog(t *testing.T) {
 	t.Parallel()
 	b := newSmallBench(t)
 	hog := filepath.Join(string(b.data), "hog")
-	j, m := b.run(sh("head -c 3000000 /dev/zero > " + hog + "; echo lost; head -c 100000 /dev/zero; rm " + hog + "; sleep 0.1; echo back"))
+	j, m := b.run(sh("head -c 3000000 /dev/zero > " + hog + "; echo lost; head -c 800000 /dev/zero; rm " + hog + "; sleep 0.1; echo back"))
 	wantExit(t, m, manifest.Succeeded, 0)
 	if text := j.text(0); !strings.Contains(text, "bytes of output are missing here") || !strings.HasSuffix(text, "back\n") {
 		t.Errorf("log ends with %q", text[max(0, len(text)-200):])

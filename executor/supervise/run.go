@@ -9,7 +9,6 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,10 +40,10 @@ type supervisor struct {
 	out      *output
 	in       *input
 	null     *os.File
-	start    time.Time    // from which on a file's ctime makes it this job's
-	final    *os.File     // becomes the manifest
-	group    atomic.Int64 // process group of the running step; 0: none
-	notes    []string     // what else went wrong, for the reason
+	start    time.Time // from which on a file's ctime makes it this job's
+	final    *os.File  // becomes the manifest
+	group    foreground
+	notes    []string // what else went wrong, for the reason
 }
 
 func newSupervisor(ctx context.Context, l *Launch, j *manifest.Job) (*supervisor, error) {

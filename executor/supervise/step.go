@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -60,8 +61,8 @@ func (s *supervisor) runStep(step manifest.Step, rec *manifest.StepRecord, env [
 	if err != nil {
 		return err
 	}
-	s.group.Store(int64(pid))
-	defer s.group.Store(0)
+	s.group.set(pid)
+	defer s.group.set(0)
 	select {
 	case status := <-done:
 		ended(rec, status)
@@ -123,13 +124,47 @@ func (s *supervisor) stdinFor() int {
 	return int(s.null.Fd())
 }
 
-// signal passes a signal on to the process group of the running step, as a terminal does.
-func (s *supervisor) signal(sig unix.Signal) {
-	if pid := int(s.group.Load()); pid != 0 {
-		unix.Kill(-pid, sig)
+// foreground is the process group that signals go to, as a terminal's do.
+type foreground struct {
+	mu      sync.Mutex
+	pid     int           // 0: no step runs
+	waiting []unix.Signal // that came before or between steps
+}
+
+// maxWaiting bounds how many signals wait for a step.
+const maxWaiting = 32
+
+// set names the group of the running step, 0 behind it, and passes on what waited for it.
+func (f *foreground) set(pid int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.pid = pid; pid == 0 {
 		return
 	}
-	if s.board.read().info.Phase == phasePreparing && (sig == unix.SIGINT || sig == unix.SIGTERM || sig == unix.SIGHUP || sig == unix.SIGQUIT) {
+	for _, sig := range f.waiting {
+		unix.Kill(-pid, sig)
+	}
+	f.waiting = nil
+}
+
+func (f *foreground) signal(sig unix.Signal) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.pid != 0 {
+		unix.Kill(-f.pid, sig)
+	} else if len(f.waiting) < maxWaiting {
+		f.waiting = append(f.waiting, sig)
+	}
+}
+
+// signal passes a signal on to the running step. One that ends a command ends the preparing too.
+func (s *supervisor) signal(sig unix.Signal) {
+	if s.board.read().info.Phase != phasePreparing {
+		s.group.signal(sig)
+		return
+	}
+	switch sig {
+	case unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGKILL:
 		s.stop.request(manifest.Cancelled, "interrupted before it started", 0)
 	}
 }

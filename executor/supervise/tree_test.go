@@ -239,7 +239,7 @@ func TestTheSupervisorEndsItsJobWhenTheHostGoesDown(t *testing.T) {
 
 func TestALostJobsProcessesAreFound(t *testing.T) {
 	t.Parallel()
-	j := newBench(t).start(sh(`echo up; echo more >&2; setsid sleep 1000 & exec sleep 1000`))
+	j := newBench(t).start(sh(`echo more >&2; setsid sleep 1000 & echo up; exec sleep 1000`))
 	j.await("it was up", ups(1)(j))
 	if err := unix.Kill(j.process.PID, unix.SIGKILL); err != nil {
 		t.Fatal(err)
