@@ -54,19 +54,26 @@ func flock(ctx context.Context, path string) (*os.File, error) {
 	}
 }
 
-// lockData takes the data directory for this process. Only one daemon can have it.
+// lockData takes the data directory for this process. Only one daemon can have it; one that
+// answers keeps it, one that is leaving is waited for.
 func lockData(ctx context.Context, d layout.Data) (*os.File, error) {
+	if answers(ctx, d) {
+		return nil, occupied(d, errors.New("it answers"))
+	}
 	f, err := flock(ctx, d.Lock())
 	if err != nil {
-		holder, _ := os.ReadFile(d.Lock())
-		return nil, api.Errorf(api.Conflict, "cyclopsd stop ends it", "another daemon (process %s) has %s: %w",
-			strings.TrimSpace(string(holder)), d, err)
+		return nil, occupied(d, err)
 	}
 	err = errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("unable to lock %s: %w", d, err), f.Close())
 	}
 	return f, nil
+}
+
+func occupied(d layout.Data, err error) error {
+	holder, _ := os.ReadFile(d.Lock())
+	return api.Errorf(api.Conflict, "cyclopsd stop ends it", "another daemon (process %s) has %s: %w", strings.TrimSpace(string(holder)), d, err)
 }
 
 func writeAt(f *os.File, text string) error {

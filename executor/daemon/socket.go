@@ -40,17 +40,20 @@ func Dial(ctx context.Context, d layout.Data) (conn net.Conn, err error) {
 // listen makes the API's socket, in place of one that a daemon left. The lock must be held.
 func listen(d layout.Data) (*net.UnixListener, error) {
 	var l *net.UnixListener
-	err := short(d.Socket(), func(path string) error {
+	// It gets its name when it accepts, so that whoever sees it can connect.
+	err := short(d.Socket()+".new", func(path string) (err error) {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-		// The directory is this user's alone, so nobody gets in before the mode is set.
-		var err error
 		if l, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"}); err != nil {
 			return err
 		}
 		l.SetUnlinkOnClose(false)
-		return os.Chmod(path, 0o600)
+		err = errors.Join(os.Chmod(path, 0o600), os.Rename(d.Socket()+".new", d.Socket()))
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("unable to listen at %s: %w", d.Socket(), err)

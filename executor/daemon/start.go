@@ -47,7 +47,10 @@ func Ensure(ctx context.Context, d layout.Data, self []string) error {
 	if answers(ctx, d) {
 		return nil
 	}
-	return spawn(ctx, d, self, lock)
+	if err := spawn(ctx, d, self, lock); err != nil && !answers(ctx, d) {
+		return err
+	}
+	return nil
 }
 
 // spawn starts a daemon in a session of its own and waits until it answers.
