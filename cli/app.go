@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
@@ -27,8 +28,8 @@ type App struct {
 // Main runs the command line and returns the process's exit code. executor is the other role
 // that this binary can play: `cyclops executor …`.
 func Main(args []string, executor func(args []string) int) int {
-	if len(args) > 1 && args[1] == "executor" {
-		return executor(args[2:])
+	if words, ok := executorRole(args); ok {
+		return executor(words)
 	}
 	app := &App{Streams: term.Standard(), dirs: place.Default(), self: []string{self()}}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -40,6 +41,19 @@ func Main(args []string, executor func(args []string) int) int {
 		report(app.Err, term.UseColour(app.Err), err)
 	}
 	return exitCode(err)
+}
+
+// executorRole tells whether this process is to be the executor: by its first word, or by the
+// name under which install put this program on a host.
+func executorRole(args []string) (words []string, ok bool) {
+	name := filepath.Base(args[0])
+	if name == "current" || strings.HasPrefix(name, "cyclopsd") {
+		return args[1:], true
+	}
+	if len(args) > 1 && args[1] == "executor" {
+		return args[2:], true
+	}
+	return nil, false
 }
 
 func self() string {
@@ -82,7 +96,7 @@ with the tool's own code.
 	addGroup(root, "jobs", newRunCommand(app), newSubmitCommand(app), newPsCommand(app), newShowCommand(app), newLogsCommand(app),
 		newWaitCommand(app), newCancelCommand(app), newRmCommand(app), newRetryCommand(app), newReprioritiseCommand(app))
 	addGroup(root, "artifacts", newFetchCommand(app), newCpCommand(app), newManifestCommand(app))
-	addGroup(root, "hosts", newHostsCommand(app),
+	addGroup(root, "hosts", newHostsCommand(app), newInstallCommand(app), newUninstallCommand(app), newDoctorCommand(app),
 		newDrainCommand(app), newResumeCommand(app))
 	addGroup(root, "other", newInitCommand(app), newVersionCommand(app), newCompletionCommand(), newLinkCommand(app))
 	root.SetHelpCommandGroupID("other")

@@ -2,10 +2,10 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -95,15 +95,26 @@ func (app *App) confirmHost(ctx context.Context, root *project.Root, host hosts.
 		return api.Errorf(api.Refused, "add [hosts."+host.Name+"] to your own config, or say --host "+host.Name,
 			"%s names the host %s, which your config does not know", root.Path, host.Name)
 	}
-	ask := connect.Prompt{Text: fmt.Sprintf("%s wants this tree sent to the host %s. Send it there, now and later? [y/N] ", root.Path, host.Name), Echo: true}
-	answer, err := (&prompter{app.Streams}).Prompt(ctx, ask)
+	yes, err := app.confirm(ctx, fmt.Sprintf("%s wants this tree sent to the host %s. Send it there, now and later? [y/N] ", root.Path, host.Name), false)
 	if err != nil {
 		return err
 	}
-	if answer != "y" && answer != "yes" {
+	if !yes {
 		return api.Errorf(api.Refused, "say --host to choose another host", "not sent to %s", host.Name)
 	}
 	return journal.Confirm(app.dirs, root.Dir, host.Name)
+}
+
+// confirm asks a person on the terminal; an empty answer is the default.
+func (app *App) confirm(ctx context.Context, question string, byDefault bool) (bool, error) {
+	answer, err := (&prompter{app.Streams}).Prompt(ctx, connect.Prompt{Text: question, Echo: true})
+	switch strings.ToLower(answer) {
+	case "":
+		return byDefault, err
+	case "y", "yes":
+		return true, err
+	}
+	return false, err
 }
 
 func (app *App) journal() *journal.Journal { return journal.Open(app.dirs) }
@@ -111,13 +122,4 @@ func (app *App) journal() *journal.Journal { return journal.Open(app.dirs) }
 // warn prints one line for a person about something that did not stop the command.
 func (app *App) warn(format string, args ...any) {
 	fmt.Fprintf(app.Err, "%s %s\n", term.Paint(term.UseColour(app.Err), term.Warn, "cyclops:"), term.Clean(fmt.Sprintf(format, args...)))
-}
-
-// withHint adds a hint to an error that has none.
-func withHint(err error, kind api.Kind, hint string) error {
-	var e *api.Error
-	if errors.As(err, &e) && e.Kind == kind && e.Hint == "" {
-		return api.Errorf(kind, hint, "%w", err)
-	}
-	return err
 }

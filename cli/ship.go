@@ -18,8 +18,13 @@ func (t *trip) ship(ctx context.Context, follow *api.Follow) error {
 	t.status.Say(func() string { return "connecting to " + t.host.Name })
 	defer t.status.Say(nil)
 	hello, err := t.host.conn.Hello(ctx)
+	if api.KindOf(err) == api.NoExecutor {
+		if err = t.offerInstall(ctx, err); err == nil {
+			hello, err = t.host.conn.Hello(ctx)
+		}
+	}
 	if err != nil {
-		return t.offerInstall(ctx, err)
+		return err
 	}
 	// Before the submit: should the line break during it, the id is known here.
 	if err := t.app.journal().Add(t.entry(hello.Store)); err != nil {

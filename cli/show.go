@@ -124,7 +124,7 @@ func printManifestSummary(line func(key, format string, args ...any), m *manifes
 	}
 	line("used", "%s CPU, %s memory at most", duration(time.Duration(m.Usage.CPUSeconds*float64(time.Second))), size(m.Usage.PeakMemoryBytes))
 	for _, a := range m.Artifacts {
-		if a.Kind != manifest.KindLog && a.Kind != manifest.KindLogIndex {
+		if !a.OwnLog() {
 			line(string(a.Kind), "%-32s %10s%s", a.Name, size(a.Size), staleText(a))
 		}
 	}

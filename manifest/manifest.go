@@ -125,6 +125,10 @@ type Artifact struct {
 	Modified time.Time `json:"modified,omitzero"` // by the host's clock
 }
 
+// OwnLog tells whether a is the log that Cyclops kept of the job, or its index; a log that a tool
+// wrote into a file is an output like others.
+func (a *Artifact) OwnLog() bool { return a.Path == "log" || a.Path == "log.idx" }
+
 // StaleOutput is an output glob that only files of earlier jobs matched.
 type StaleOutput struct {
 	Pattern string   `json:"pattern"`

@@ -93,7 +93,7 @@ func (c *children) reap() {
 			break
 		}
 		c.cpu += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-		c.peak = max(c.peak, usage.Maxrss*1024)
+		c.peak = max(c.peak, int64(usage.Maxrss)*1024)
 		if done, ok := c.waiting[pid]; ok {
 			delete(c.waiting, pid)
 			done <- status

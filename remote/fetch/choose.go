@@ -70,7 +70,7 @@ const (
 
 func (p *Placer) sort(a manifest.Artifact) choice {
 	asked := p.asked(a)
-	isLog := a.Kind == manifest.KindLog || a.Kind == manifest.KindLogIndex
+	isLog := a.OwnLog()
 	switch {
 	case isLog && (len(p.req.Patterns) == 0 || !asked):
 		return isDone
