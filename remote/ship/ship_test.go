@@ -216,7 +216,9 @@ func TestWriteAndChange(t *testing.T) {
 		"shrunk": func() error { return os.Truncate(filepath.Join(b.root, "b"), 0) },
 		"other":  func() error { return os.WriteFile(filepath.Join(b.root, "b"), []byte("x"), 0o644) },
 		"gone":   func() error { return os.Remove(filepath.Join(b.root, "b")) },
-		"folder": func() error { return errors.Join(os.Remove(filepath.Join(b.root, "b")), os.Mkdir(filepath.Join(b.root, "b"), 0o755)) },
+		"folder": func() error {
+			return errors.Join(os.Remove(filepath.Join(b.root, "b")), os.Mkdir(filepath.Join(b.root, "b"), 0o755))
+		},
 	} {
 		if err := os.RemoveAll(filepath.Join(b.root, "b")); err != nil {
 			t.Fatal(err)
