@@ -220,3 +220,40 @@ func TestShutdownLetsFollowersGo(t *testing.T) {
 		t.Errorf("got %+v", c.result)
 	}
 }
+
+// TestKilledDaemonLosesNothing kills a real daemon process under a running job.
+func TestKilledDaemonLosesNothing(t *testing.T) {
+	t.Parallel()
+	h := &host{TB: t, data: layout.Data(t.TempDir())}
+	t.Cleanup(func() { daemon.Stop(context.Background(), h.data) })
+	h.ensure()
+	first, err := daemon.Hello(t.Context(), h.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, waiting := h.gate(job("", "w")), job("echo later", "w")
+	if h.submit(waiting, nil).drain() != nil {
+		t.Fatal("the waiting job was refused")
+	}
+	if err := syscall.Kill(first.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	awaitExit(t, first.PID)
+	h.ensure()
+	c, next := h.follow(api.Follow{Job: g.id, Log: true}), h.follow(api.Follow{Job: waiting.ID, Log: true})
+	g.open()
+	if err := c.drain(); err != nil || c.text(0) != "shut\nopen\n" || c.result.State != manifest.Succeeded {
+		t.Errorf("got %v, %q, %+v", err, c.text(0), c.result)
+	}
+	if err := next.drain(); err != nil || next.text(0) != "later\n" {
+		t.Errorf("the waiting one: %v, %q", err, next.text(0))
+	}
+}
+
+// ensure starts a daemon in a process of its own, unless one answers.
+func (h *host) ensure() {
+	h.Helper()
+	if err := daemon.Ensure(h.Context(), h.data, self(h)); err != nil {
+		h.Fatal(err)
+	}
+}

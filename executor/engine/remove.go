@@ -13,6 +13,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/store"
+	"github.com/cyclops-fpga/cyclops/executor/workspace"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
@@ -29,6 +30,9 @@ func (e *Engine) Remove(ctx context.Context, id string) (api.Removed, error) {
 		return api.Removed{}, api.Errorf(api.Conflict, "cyclops cancel "+id+" stops it", "job %s has not ended", id)
 	}
 	gone, freed, err := e.remove(ctx, row)
+	if errors.Is(err, store.ErrNotFound) {
+		return api.Removed{}, api.Errorf(api.NotFound, "", "job %s was removed already", id)
+	}
 	if err != nil {
 		return api.Removed{}, fmt.Errorf("unable to remove job %s: %w", id, err)
 	}
@@ -50,27 +54,31 @@ func (e *Engine) remove(ctx context.Context, row store.Job) (gone []string, free
 	if err != nil {
 		return nil, 0, err
 	}
-	paths := []string{e.Data.Job(row.ID)}
+	gone = append(gone, e.setAside(row.ID, e.Data.Job(row.ID)))
 	if row.About.Mode == manifest.Isolated {
-		paths = append(paths, e.workspaceFiles(row.ID)...)
+		gone = append(gone, e.setAside(row.ID, e.Data.Workspace(row.ID)))
+		_, err = workspace.Remove(e.Data, row.ID)
 	}
 	if names.Workspace != "" {
-		paths = append(paths, e.workspaceFiles(names.Workspace)...)
+		gone = append(gone, e.setAside(row.ID, e.Data.Workspace(names.Workspace)))
+		_, other := workspace.Remove(e.Data, names.Workspace)
+		err = errors.Join(err, other)
 	}
-	for _, path := range paths {
-		to := filepath.Join(e.Data.Incoming(), ".gone-"+row.ID+"-"+filepath.Base(path))
-		switch renameErr := os.Rename(path, to); {
-		case renameErr == nil:
-			gone = append(gone, to)
-		case !errors.Is(renameErr, os.ErrNotExist):
-			gone = append(gone, path)
-		}
-	}
-	return gone, freed, nil
+	return gone, freed, err
 }
 
-func (e *Engine) workspaceFiles(name string) []string {
-	return []string{e.Data.Workspace(name), e.Data.WorkspaceIndex(name), e.Data.WorkspaceJournal(name)}
+// setAside moves a directory to where it can be deleted while its name is used again, and
+// returns where it is now.
+func (e *Engine) setAside(id, path string) string {
+	if info, err := os.Lstat(path); err == nil && info.IsDir() {
+		// A directory that may not be written cannot be moved either.
+		_ = os.Chmod(path, 0o700)
+	}
+	to := filepath.Join(e.Data.Incoming(), ".gone-"+id+"-"+filepath.Base(path))
+	if os.Rename(path, to) != nil {
+		return path
+	}
+	return to
 }
 
 // usage returns the bytes of the regular files at and below path.
