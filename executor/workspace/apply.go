@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"time"
 
@@ -263,20 +263,15 @@ func isEmpty(dir string) bool {
 	return len(names) == 0 && err != nil
 }
 
-// displace moves what stands at a path to the directory for it, under the same path. The first name that is free is taken.
-func (a *applier) displace(parent int, name, path string) error {
-	target := filepath.Join(a.Displaced, path)
-	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
-		return err
+// displace moves what stands at a path to the directory for it, under the same path if that is free.
+func (a *applier) displace(parent int, name, from string) error {
+	dir, base, err := a.displacedDir(from)
+	if err != nil {
+		return fmt.Errorf("unable to move %q out of the way: %w", from, err)
 	}
-	for i := 1; ; i++ {
-		if _, err := os.Lstat(target); err != nil {
-			break
-		}
-		target = fmt.Sprintf("%s.%d", filepath.Join(a.Displaced, path), i)
-	}
-	rename := func() error { return unix.Renameat(parent, name, unix.AT_FDCWD, target) }
-	err := writable(parent, rename)
+	defer dir.Close()
+	rename := func() error { return unix.Renameat(parent, name, int(dir.Fd()), base) }
+	err = writable(parent, rename)
 	if errors.Is(err, unix.EACCES) && unlockAt(parent, name) == nil {
 		err = rename() // a directory's own ".." changes too
 	}
@@ -284,8 +279,40 @@ func (a *applier) displace(parent int, name, path string) error {
 		return errMoved
 	}
 	if err != nil {
-		return fmt.Errorf("unable to move %q out of the way: %w", path, err)
+		return fmt.Errorf("unable to move %q out of the way: %w", from, err)
 	}
-	a.report.Displaced = append(a.report.Displaced, path)
+	a.report.Displaced = append(a.report.Displaced, from)
 	return nil
 }
+
+// displacedDir opens the directory that takes what is displaced and chooses a free name in it. What lies there
+// already came from jobs, so that a symlink among it must not lead elsewhere.
+func (a *applier) displacedDir(from string) (*os.File, string, error) {
+	if err := os.MkdirAll(a.Displaced, 0o700); err != nil {
+		return nil, "", err
+	}
+	root, err := os.OpenRoot(a.Displaced)
+	if err != nil {
+		return nil, "", err
+	}
+	defer root.Close()
+	for i := 0; ; i++ {
+		sub := path.Dir(from)
+		if i > 0 {
+			sub = path.Join(fmt.Sprintf("more-%d", i), sub)
+		}
+		if err := root.MkdirAll(sub, 0o700); err != nil && i < maxDisplaced {
+			continue
+		} else if err != nil {
+			return nil, "", err
+		}
+		if _, err := root.Lstat(path.Join(sub, path.Base(from))); err == nil && i < maxDisplaced {
+			continue
+		}
+		dir, err := root.Open(sub)
+		return dir, path.Base(from), err
+	}
+}
+
+// maxDisplaced bounds how often the same path can be displaced for one job.
+const maxDisplaced = 1000

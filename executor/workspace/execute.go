@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path"
 	"runtime"
@@ -181,21 +182,15 @@ func (a *applier) writeAll(ctx context.Context, s *stage, writes []write) error 
 
 // order sorts by place. Symlinks, which need no content, come last.
 func (a *applier) order(writes []write) {
-	type key struct {
-		pack   int
-		offset int64
-	}
-	keys := make(map[*entry]key, len(writes))
-	for _, w := range writes {
-		k := key{pack: int(^uint(0) >> 1)}
+	for i := range writes {
+		w := &writes[i]
+		w.pack = math.MaxInt
 		if w.e.Kind != snapshot.Symlink {
-			k.pack, k.offset = a.Content.Place(w.e.Sum)
+			w.pack, w.offset = a.Content.Place(w.e.Sum)
 		}
-		keys[w.e] = k
 	}
 	slices.SortStableFunc(writes, func(x, y write) int {
-		kx, ky := keys[x.e], keys[y.e]
-		return cmp.Or(cmp.Compare(kx.pack, ky.pack), cmp.Compare(kx.offset, ky.offset))
+		return cmp.Or(cmp.Compare(x.pack, y.pack), cmp.Compare(x.offset, y.offset))
 	})
 }
 

@@ -48,6 +48,8 @@ type write struct {
 	e        *entry // its stamp is set
 	replace  bool   // something of the same sort stands there
 	restored bool
+	pack     int // place of the content
+	offset   int64
 }
 
 func (p *plan) empty() bool { return len(p.clears)+len(p.mkdirs)+len(p.writes) == 0 }
