@@ -1,0 +1,298 @@
+//go:build linux
+
+package collect_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/executor/collect"
+	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/executor/workspace"
+	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/snapshot"
+)
+
+const id = "aaaaaaaaaaaaaaaa"
+
+// inputs is what the client sent: paths and contents.
+type inputs map[string]string
+
+func (in inputs) Input(path string) (snapshot.Entry, bool) {
+	text, ok := in[path]
+	return snapshot.Entry{Name: filepath.Base(path), Kind: snapshot.File, Size: int64(len(text)), Sum: manifest.SumOf([]byte(text))}, ok
+}
+
+// run is a workspace in which old files stand and a job writes new ones.
+type run struct {
+	collect.Request
+	t  *testing.T
+	ws string
+}
+
+func newRun(t *testing.T, old map[string]string) *run {
+	t.Helper()
+	data := layout.Data(t.TempDir())
+	ws := data.Workspace("w")
+	for _, dir := range []string{ws, data.Job(id)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := &run{t: t, ws: ws, Request: collect.Request{Data: data, Job: id, Workspace: "w", Succeeded: true}}
+	for path, text := range old {
+		r.write(path, text)
+	}
+	var err error
+	if r.Start, err = workspace.Stamp(string(data)); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (r *run) write(path, text string) {
+	r.t.Helper()
+	full := filepath.Join(r.ws, path)
+	os.MkdirAll(filepath.Dir(full), 0o755)
+	if err := os.WriteFile(full, []byte(text), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *run) collect() collect.Result {
+	r.t.Helper()
+	res, err := collect.Collect(context.Background(), r.Request)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, a := range res.Artifacts {
+		r.verify(a)
+	}
+	return res
+}
+
+// verify reads an artifact from where the manifest says it is.
+func (r *run) verify(a manifest.Artifact) {
+	r.t.Helper()
+	path := filepath.Join(r.Data.Job(id), filepath.FromSlash(a.Path))
+	if a.Kind == manifest.KindSymlink {
+		if target, err := os.Readlink(path); err != nil || target != a.Target {
+			r.t.Errorf("%s leads to %q, %v", a.Name, target, err)
+		}
+		return
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || manifest.SumOf(data).Digest() != a.Digest || int64(len(data)) != a.Size {
+		r.t.Errorf("%s at %s is not what its record says: %v", a.Name, a.Path, err)
+	}
+}
+
+func names(artifacts []manifest.Artifact) []string {
+	var out []string
+	for _, a := range artifacts {
+		mark := ""
+		if !a.Fresh {
+			mark += " old"
+		}
+		if a.Fetch {
+			mark += " fetch"
+		}
+		if a.Volatile {
+			mark += " volatile"
+		}
+		out = append(out, a.Name+mark)
+	}
+	return out
+}
+
+func expect(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+func TestUndeclaredOutputs(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, map[string]string{"top.v": "in", "same.v": "same", "changed.v": "in", "last-week.bin": "old"})
+	r.Inputs = inputs{"top.v": "in", "same.v": "same", "changed.v": "in"}
+	r.Outputs = manifest.Outputs{Exclude: []string{"*.tmp", "/scratch/", "!keep.tmp", "# comment"}, Limit: 22}
+	r.write("same.v", "same") // written again, with what the client has
+	r.write("changed.v", "by the job")
+	r.write("build/top.bin", "bits")
+	r.write("build/time.rpt", "a report")
+	r.write("build/big.o", strings.Repeat("x", 30))
+	r.write("a.tmp", "")
+	r.write("build/keep.tmp", "")
+	r.write("scratch/deep/f", "")
+	r.write(".git/HEAD", "")
+	os.Symlink("build/top.bin", filepath.Join(r.ws, "latest"))
+	res := r.collect()
+	expect(t, "artifacts", names(res.Artifacts), "build/time.rpt fetch", "build/top.bin fetch", "build/keep.tmp fetch",
+		"changed.v fetch", "latest fetch", "build/big.o volatile")
+	if len(res.Missing)+len(res.Stale)+len(res.Refused) > 0 || res.Problem != "" {
+		t.Errorf("%+v", res)
+	}
+}
+
+func TestDeclaredOutputs(t *testing.T) {
+	t.Parallel()
+	old := map[string]string{"build/old.bin": "old", "src/a.v": "in", "docs/a.txt": "in"}
+	outputs := manifest.Outputs{
+		Fetch:   []string{"build/*.bin", "none/*.x", "./reports", "docs/*.txt"},
+		Keep:    []string{"build/**"},
+		Exclude: []string{"*.o"},
+	}
+	for name, c := range map[string]struct {
+		succeeded bool
+		fresh     bool
+		artifacts []string
+		stale     []string
+	}{
+		"succeeded":           {true, true, []string{"reports/deep/time.rpt fetch", "build/new.bin fetch", "build/old.bin old fetch", "build/x.json"}, []string{"docs/*.txt"}},
+		"failed":              {false, true, []string{"reports/deep/time.rpt fetch", "build/new.bin fetch", "build/x.json"}, []string{"docs/*.txt"}},
+		"failed, all is old":  {false, false, nil, []string{"build/*.bin", "docs/*.txt", "build/**"}},
+		"succeeded, up to it": {true, false, []string{"build/old.bin old fetch"}, []string{"build/*.bin", "docs/*.txt", "build/**"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRun(t, old)
+			r.Outputs, r.Succeeded, r.Inputs = outputs, c.succeeded, inputs{"src/a.v": "in", "docs/a.txt": "in"}
+			missing := []string{"none/*.x", "./reports"}
+			if c.fresh {
+				missing = missing[:1]
+				r.write("build/new.bin", "new")
+				r.write("build/x.json", "{}")
+				r.write("build/x.o", "")
+				r.write("reports/deep/time.rpt", "")
+				r.write("other", "")
+			}
+			res := r.collect()
+			slices.Sort(c.artifacts)
+			got := names(res.Artifacts)
+			slices.Sort(got)
+			expect(t, "artifacts", got, c.artifacts...)
+			expect(t, "missing", res.Missing, missing...)
+			var stale []string
+			for _, s := range res.Stale {
+				stale = append(stale, s.Pattern)
+			}
+			expect(t, "stale", stale, c.stale...)
+		})
+	}
+}
+
+func TestWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, nil)
+	r.write("setuid", "")
+	os.Chmod(filepath.Join(r.ws, "setuid"), 0o755|os.ModeSetuid)
+	syscall.Mkfifo(filepath.Join(r.ws, "pipe"), 0o644)
+	r.write("bad\xff", "")
+	os.Symlink("/etc/passwd", filepath.Join(r.ws, "absolute"))
+	os.Mkdir(filepath.Join(r.ws, "d"), 0o755)
+	os.Symlink("../../outside", filepath.Join(r.ws, "d/out"))
+	os.Symlink("../fine", filepath.Join(r.ws, "d/in"))
+	r.write("fine", "")
+	res := r.collect()
+	expect(t, "artifacts", names(res.Artifacts), "fine fetch", "d/in fetch")
+	var refused []string
+	for _, f := range res.Refused {
+		refused = append(refused, f.Path)
+	}
+	expect(t, "refused", refused, "absolute", "bad\uFFFD", "d/out", "pipe", "setuid")
+}
+
+func TestNothingIsReadThroughASymlink(t *testing.T) {
+	t.Parallel()
+	secret := t.TempDir()
+	os.WriteFile(filepath.Join(secret, "a.bin"), []byte("secret"), 0o644)
+	r := newRun(t, nil)
+	os.Symlink(secret, filepath.Join(r.ws, "build"))
+	r.Outputs.Fetch = []string{"build/*.bin", "["}
+	res := r.collect()
+	if len(res.Artifacts) > 0 || len(res.Refused) != 2 {
+		t.Errorf("%+v", res)
+	}
+	expect(t, "missing", res.Missing, "build/*.bin")
+}
+
+func TestOtherJobsFilesAreNotOurs(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, nil)
+	r.Concurrent = true
+	r.write("a", "")
+	expect(t, "undeclared", names(r.collect().Artifacts))
+	r.Outputs.Keep = []string{"a"}
+	expect(t, "declared", names(r.collect().Artifacts), "a")
+}
+
+func TestAWorkspaceThatIsGone(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, nil)
+	os.RemoveAll(r.ws)
+	r.Outputs.Fetch = []string{"a"}
+	res := r.collect()
+	if res.Problem == "" {
+		t.Error("nothing is said of it")
+	}
+	expect(t, "missing", res.Missing, "a")
+}
+
+func TestManyOutputs(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, nil)
+	for i := range 300 {
+		r.write(filepath.Join("out", strings.Repeat("d", i%7+1), "f"+strings.Repeat("x", i%90)), strings.Repeat("y", i))
+	}
+	want := 0
+	filepath.WalkDir(r.ws, func(_ string, d os.DirEntry, _ error) error {
+		if d.Type().IsRegular() {
+			want++
+		}
+		return nil
+	})
+	if res := r.collect(); len(res.Artifacts) != want {
+		t.Errorf("%d artifacts of %d files", len(res.Artifacts), want)
+	}
+}
+
+// A file written right behind the stamp is fresh, one right before it is not: no tie may lie.
+func TestFreshnessHasNoTies(t *testing.T) {
+	t.Parallel()
+	for range 30 {
+		r := newRun(t, map[string]string{"old": ""})
+		r.write("new", "")
+		expect(t, "artifacts", names(r.collect().Artifacts), "new fetch")
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, nil)
+	r.write("a", "")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := collect.Collect(ctx, r.Request); err == nil {
+		t.Error("it went on")
+	}
+}
+
+func TestTimesAndModesAreRecorded(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, nil)
+	r.write("tool", "#!")
+	at := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	os.Chmod(filepath.Join(r.ws, "tool"), 0o751)
+	os.Chtimes(filepath.Join(r.ws, "tool"), at, at)
+	a := r.collect().Artifacts[0]
+	if a.Mode != 0o751 || !a.Modified.Equal(at) || !a.Fresh {
+		t.Errorf("%+v", a)
+	}
+}
