@@ -133,6 +133,12 @@ func (c *Client) Drain(ctx context.Context, draining bool) (api.Hello, error) {
 	return h, c.call(ctx, http.MethodPost, api.PathDrain, api.DrainRequest{Draining: draining}, &h)
 }
 
+// Environment has the executor read its user's login environment again, and says what it found.
+func (c *Client) Environment(ctx context.Context) (api.EnvironmentReport, error) {
+	var r api.EnvironmentReport
+	return r, c.call(ctx, http.MethodPost, api.PathEnvironment, nil, &r)
+}
+
 func jobPath(pattern, id string) string {
 	return strings.Replace(pattern, "{id}", url.PathEscape(id), 1)
 }

@@ -71,9 +71,15 @@ func signalNumber(name string) int {
 	return numbers[name]
 }
 
+// sessionWait is how long to wait for one of the sessions that a host allows.
+const sessionWait = 10 * time.Second
+
 // openSession opens a session and asks for something to run on it. When the host allows no more
-// sessions, the spare one is given up first; wait then says whether to wait for another to end.
+// sessions, the spare one is given up first; wait then says whether to wait a while for another
+// to end: for ever could be on a caller's own.
 func (s *session) openSession(ctx context.Context, kind, what string, wait bool) (*channel, error) {
+	patience := time.NewTimer(sessionWait)
+	defer patience.Stop()
 	for again := 0; ; {
 		freed := s.watchFreed()
 		c, err := await(ctx, func() (*channel, error) { return s.rawSession(kind, what) })
@@ -91,6 +97,8 @@ func (s *session) openSession(ctx context.Context, kind, what string, wait bool)
 		select {
 		case <-freed:
 		case <-late:
+		case <-patience.C:
+			return nil, err
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-s.closed:

@@ -56,18 +56,14 @@ type stream interface {
 }
 
 // Open returns a way to host. It connects when the first channel is asked for.
-func Open(ctx context.Context, host hosts.Host, opt Options) (*Conn, error) {
+func Open(host hosts.Host, opt Options) *Conn {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	if host.IsLocal() {
-		return &Conn{host: host, way: &local{host: host, self: opt.Self}}, nil
+		return &Conn{host: host, way: &local{host: host, self: opt.Self}}
 	}
-	way, err := openRemote(ctx, host, opt)
-	if err != nil {
-		return nil, err
-	}
-	return &Conn{host: host, way: way}, nil
+	return &Conn{host: host, way: openRemote(host, opt)}
 }
 
 // Host is the host that this leads to.

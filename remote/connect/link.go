@@ -16,7 +16,6 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
-	"github.com/cyclops-fpga/cyclops/executor/layout"
 )
 
 // socketPath is where a link listens.
@@ -24,7 +23,7 @@ func (c linkConfig) socketPath() string {
 	return filepath.Join(c.Dirs.Runtime, fmt.Sprintf("link%d-%s", linkVersion, c.key()))
 }
 
-func (c linkConfig) fits() bool { return len(c.socketPath()) <= layout.MaxSocketPath }
+func (c linkConfig) fits() bool { return len(c.socketPath()) <= api.MaxSocketPath }
 
 // link is the client's end of the background process that holds the SSH connection.
 type link struct {

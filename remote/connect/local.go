@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
-	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/remote/hosts"
 )
 
@@ -24,9 +23,9 @@ type local struct {
 }
 
 // data is the executor's data directory; the flag is set when it is not the default.
-func (l *local) data() (layout.Data, []string, error) {
+func (l *local) data() (string, []string, error) {
 	if l.host.Data == "" {
-		d, err := layout.Default()
+		d, err := api.DefaultData()
 		return d, nil, err
 	}
 	dir := l.host.Data
@@ -37,7 +36,7 @@ func (l *local) data() (layout.Data, []string, error) {
 		}
 		dir = home + "/" + rest
 	}
-	return layout.Data(dir), []string{"--data", dir}, nil
+	return dir, []string{"--data", dir}, nil
 }
 
 func (l *local) exchange(ctx context.Context) (net.Conn, error) {
@@ -45,7 +44,7 @@ func (l *local) exchange(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if path := data.Socket(); len(path) <= layout.MaxSocketPath {
+	if path := api.Socket(data); len(path) <= api.MaxSocketPath {
 		var d net.Dialer
 		if conn, err := d.DialContext(ctx, "unix", path); err == nil {
 			return conn, nil

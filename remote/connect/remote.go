@@ -23,12 +23,12 @@ const LinkVerb = "link"
 
 // openRemote goes through the link, or without one where the config turns it off or where its
 // socket's path would be too long.
-func openRemote(_ context.Context, host hosts.Host, opt Options) (way, error) {
+func openRemote(host hosts.Host, opt Options) way {
 	cfg := linkConfig{Host: host, Dirs: opt.Dirs, SSHConfig: opt.SSHConfig}
 	if host.LinkIdle > 0 && cfg.fits() {
-		return newLink(cfg, opt), nil
+		return newLink(cfg, opt)
 	}
-	return &direct{connector: newConnector(cfg, opt.Log, nil), prompt: opt.Prompter}, nil
+	return &direct{connector: newConnector(cfg, opt.Log, nil), prompt: opt.Prompter}
 }
 
 // OpenTraced connects to an SSH host at once and within this process, and tells each step.

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
-	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/remote/hosts"
 )
 
@@ -439,5 +438,5 @@ func (s *session) socket() string {
 
 // validSocket tells whether a path that the host told is one that a channel can be opened to.
 func validSocket(h api.Hello) bool {
-	return strings.HasPrefix(h.Socket, "/") && len(h.Socket) <= layout.MaxSocketPath && !strings.ContainsRune(h.Socket, 0)
+	return strings.HasPrefix(h.Socket, "/") && len(h.Socket) <= api.MaxSocketPath && !strings.ContainsRune(h.Socket, 0)
 }
