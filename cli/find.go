@@ -19,7 +19,7 @@ func (app *App) find(ctx context.Context, hostFlag, ref string) (*openHost, stri
 	if hostFlag == "" {
 		entry, err := app.journal().Lookup(ref)
 		if err == nil {
-			host, err := app.openNamed(ctx, entry.Host)
+			host, err := app.openNamed(entry.Host)
 			return host, entry.ID, err
 		}
 		if api.KindOf(err) != api.NotFound || strings.HasPrefix(ref, "@") {
@@ -38,7 +38,7 @@ func (app *App) find(ctx context.Context, hostFlag, ref string) (*openHost, stri
 	return host, id, nil
 }
 
-func (app *App) openNamed(ctx context.Context, name string) (*openHost, error) {
+func (app *App) openNamed(name string) (*openHost, error) {
 	config, err := hosts.Load(app.dirs)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (app *App) openNamed(ctx context.Context, name string) (*openHost, error) {
 	if err != nil {
 		return nil, err
 	}
-	return app.dial(ctx, host)
+	return app.dial(host), nil
 }
 
 // findOn returns the id of the job on h that ref names: an id, the beginning of one, or a name.

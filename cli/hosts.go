@@ -80,16 +80,14 @@ func (app *App) askHost(ctx context.Context, h hosts.Host) hostReport {
 	r := hostReport{Name: h.Name, Address: h.Address}
 	quiet := *app
 	quiet.In = nil
-	host, err := quiet.dial(ctx, h)
-	if err == nil {
-		defer host.Close()
-		var hello api.Hello
-		hello, err = host.client.Hello(ctx)
-		r.Hello = &hello
-	}
+	host := quiet.dial(h)
+	defer host.Close()
+	hello, err := host.client.Hello(ctx)
 	if err != nil {
-		r.Hello, r.Error = nil, api.Errorf(api.KindOf(err), "", "%w", err)
+		r.Error = api.Errorf(api.KindOf(err), "", "%w", err)
+		return r
 	}
+	r.Hello = &hello
 	return r
 }
 

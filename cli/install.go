@@ -28,7 +28,7 @@ run there go on.`,
 }
 
 func (app *App) install(ctx context.Context, name, binary string, asJSON bool) error {
-	host, err := app.openNamed(ctx, name)
+	host, err := app.openNamed(name)
 	if err != nil {
 		return err
 	}

@@ -79,9 +79,9 @@ func (w *signalWatch) handle(s os.Signal) {
 		w.detached = true
 		w.cancel(&interrupted{s})
 	case w.presses > 1 && onTerminal && s == quitSignal:
-		w.session.Cancel(api.CancelRequest{Reason: "killed from the keyboard"})
+		_ = w.session.Cancel(api.CancelRequest{Reason: "killed from the keyboard"})
 	default:
-		w.session.Signal(signalName(s))
+		_ = w.session.Signal(signalName(s))
 		if w.presses == 2 && onTerminal {
 			fmt.Fprintln(w.app.Err, "\r\ncyclops: the job was interrupted twice. Ctrl-C again leaves it running and returns; Ctrl-\\ kills it.")
 		}

@@ -6,7 +6,7 @@ import (
 )
 
 // newLinkCommand is what a client starts in the background; nobody types it.
-func newLinkCommand(app *App) *cobra.Command {
+func newLinkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "link",
 		Short:  "Hold the SSH connection to a host",

@@ -69,10 +69,7 @@ func (app *App) locateURL(ctx context.Context, word string) (*located, error) {
 
 // locateOn reads the manifest at an absolute path of host over SFTP.
 func (app *App) locateOn(ctx context.Context, host hosts.Host, file string) (*located, error) {
-	h, err := app.dial(ctx, host)
-	if err != nil {
-		return nil, err
-	}
+	h := app.dial(host)
 	files := &hostFiles{conn: h.conn, dir: path.Dir(file)}
 	l := &located{source: files, close: []func(){files.Close, h.Close}}
 	f, err := files.Open(ctx, path.Base(file))

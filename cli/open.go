@@ -39,16 +39,13 @@ func (app *App) open(ctx context.Context, flag string) (*openHost, error) {
 	if err != nil {
 		return nil, err
 	}
-	return app.dial(ctx, host)
+	return app.dial(host), nil
 }
 
 // dial prepares a way to host; nothing is sent yet.
-func (app *App) dial(ctx context.Context, host hosts.Host) (*openHost, error) {
-	conn, err := connect.Open(ctx, host, app.connectOptions())
-	if err != nil {
-		return nil, err
-	}
-	return &openHost{Host: host, conn: conn, client: remote.NewClient(conn)}, nil
+func (app *App) dial(host hosts.Host) *openHost {
+	conn := connect.Open(host, app.connectOptions())
+	return &openHost{Host: host, conn: conn, client: remote.NewClient(conn)}
 }
 
 func (app *App) connectOptions() connect.Options {

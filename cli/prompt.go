@@ -40,7 +40,7 @@ func (p *prompter) Prompt(ctx context.Context, ask connect.Prompt) (string, erro
 		return r.text, r.err
 	case <-ctx.Done():
 		if stateErr == nil { // echo must come back although the read goes on
-			xterm.Restore(int(p.In.Fd()), state)
+			_ = xterm.Restore(int(p.In.Fd()), state)
 		}
 		fmt.Fprintln(p.Err)
 		return "", context.Cause(ctx)

@@ -65,9 +65,7 @@ func (app *App) load(ctx context.Context, f *jobFlags, args []string, dashed boo
 	if err != nil {
 		return nil, err
 	}
-	if t.host, err = app.dial(ctx, host); err != nil {
-		return nil, err
-	}
+	t.host = app.dial(host)
 	if err := t.host.resolveAfter(ctx, app, f.after, job); err != nil {
 		t.host.Close()
 		return nil, err
@@ -156,7 +154,7 @@ func (t *trip) sendStdin() {
 	stdin := t.session.Stdin()
 	defer stdin.Close()
 	if t.app.In != nil {
-		io.Copy(stdin, t.app.In)
+		_, _ = io.Copy(stdin, t.app.In)
 	}
 }
 

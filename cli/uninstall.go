@@ -24,7 +24,7 @@ func newUninstallCommand(app *App) *cobra.Command {
 }
 
 func (app *App) uninstall(ctx context.Context, name string, purge bool) error {
-	host, err := app.openNamed(ctx, name)
+	host, err := app.openNamed(name)
 	if err != nil {
 		return err
 	}

@@ -25,12 +25,14 @@ type Handler struct {
 type Session struct {
 	Accepted api.Accepted // zero unless the session submitted the job
 
-	conn  net.Conn
-	r     *bufio.Reader
-	w     *api.FrameWriter
-	buf   []byte
-	stdin *stdin
-	acked int64
+	client *Client
+	job    string // its id
+	conn   net.Conn
+	r      *bufio.Reader
+	w      *api.FrameWriter
+	buf    []byte
+	stdin  *stdin
+	acked  int64
 }
 
 // Follow opens a session on a job that was submitted before.
@@ -39,6 +41,7 @@ func (c *Client) Follow(ctx context.Context, f api.Follow) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.job = f.Job
 	if err := errors.Join(s.w.JSON(api.FrameFollow, f), s.upgrade()); err != nil {
 		s.Close()
 		return nil, contactError(err)
@@ -53,7 +56,7 @@ func (c *Client) stream(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, contactError(err)
 	}
-	s := &Session{conn: conn, r: bufio.NewReaderSize(conn, 256<<10), buf: make([]byte, api.MaxFrame)}
+	s := &Session{client: c, conn: conn, r: bufio.NewReaderSize(conn, 256<<10), buf: make([]byte, api.MaxFrame)}
 	request := "POST " + api.PathStream + " HTTP/1.1\r\nHost: executor\r\nConnection: Upgrade\r\nUpgrade: " + api.UpgradeProtocol +
 		"\r\n" + api.HeaderVersion + ": " + strconv.Itoa(api.Version) + "\r\n\r\n"
 	s.w = api.NewFrameWriter(&prefixWriter{w: conn, prefix: []byte(request)})
@@ -107,7 +110,7 @@ func (s *Session) Run(ctx context.Context, h Handler) (*api.Result, error) {
 			return result, nil
 		}
 		if err == nil {
-			err = s.handle(f, h, &result)
+			err = s.handle(ctx, f, h, &result)
 		}
 		if err != nil {
 			return result, s.failure(ctx, err)
@@ -134,7 +137,7 @@ func isNetError(err error) bool {
 	return errors.As(err, &e)
 }
 
-func (s *Session) handle(f api.Frame, h Handler, result **api.Result) error {
+func (s *Session) handle(ctx context.Context, f api.Frame, h Handler, result **api.Result) error {
 	switch f.Type {
 	case api.FrameState:
 		return s.handleState(f, h)
@@ -149,7 +152,7 @@ func (s *Session) handle(f api.Frame, h Handler, result **api.Result) error {
 	case api.FramePing:
 		return s.w.Write(api.FramePong, f.Payload)
 	case api.FrameResult:
-		return handleResult(f, h, result)
+		return s.handleResult(ctx, f, h, result)
 	case api.FrameArtifactStart:
 		return s.handleArtifact(f, h)
 	case api.FrameError:
@@ -167,9 +170,14 @@ func (s *Session) handleState(f api.Frame, h Handler) error {
 	return nil
 }
 
-func handleResult(f api.Frame, h Handler, result **api.Result) error {
+// handleResult asks for a manifest that is too large for a frame.
+func (s *Session) handleResult(ctx context.Context, f api.Frame, h Handler, result **api.Result) error {
 	*result = new(api.Result)
-	if err := f.JSON(*result); err != nil || h.Result == nil {
+	err := f.JSON(*result)
+	if err == nil && (len((*result).Manifest) == 0 || string((*result).Manifest) == "null") {
+		(*result).Manifest, err = s.client.Manifest(ctx, s.job)
+	}
+	if err != nil || h.Result == nil {
 		return err
 	}
 	return h.Result(**result)
@@ -269,6 +277,3 @@ func (s *Session) Close() error {
 	s.stdin.close(io.ErrClosedPipe)
 	return s.conn.Close()
 }
-
-// JobID returns the id of the job that the session submitted.
-func (s *Session) JobID() string { return s.Accepted.Job.ID }

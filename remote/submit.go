@@ -193,6 +193,7 @@ func (s *submission) answer(ctx context.Context) (*api.Missing, error) {
 		}
 		switch f.Type {
 		case api.FrameAccepted:
+			s.session.job = s.Job.ID
 			return nil, f.JSON(&s.session.Accepted)
 		case api.FrameMissing:
 			missing := new(api.Missing)

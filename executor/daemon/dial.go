@@ -70,8 +70,8 @@ func join(conn *net.UnixConn, in io.ReadCloser, out io.Writer) error {
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		io.Copy(conn, in)
-		conn.CloseWrite()
+		_, _ = io.Copy(conn, in)
+		_ = conn.CloseWrite()
 	}()
 	_, err := io.Copy(out, conn)
 	conn.Close()

@@ -315,13 +315,6 @@ func (c *client) state() manifest.State {
 	return c.states[len(c.states)-1].State
 }
 
-func (c *client) phase() string {
-	if len(c.states) == 0 {
-		return ""
-	}
-	return c.states[len(c.states)-1].Phase
-}
-
 func (c *client) text(stream uint8) string {
 	var b strings.Builder
 	for _, chunk := range c.log {

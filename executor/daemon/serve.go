@@ -34,9 +34,9 @@ func Serve(ctx context.Context, d layout.Data, self []string) error {
 		return err
 	}
 	tellStarter(say, nil)
-	daemon.SdNotify(false, daemon.SdNotifyReady)
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
 	err = dm.serve(ctx)
-	daemon.SdNotify(false, daemon.SdNotifyStopping)
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
 	return err
 }
 

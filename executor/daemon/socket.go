@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/cyclops-fpga/cyclops/executor/api"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,7 +18,7 @@ import (
 
 // short calls fn with a path to the same file that fits a socket's address, however long path is.
 func short(path string, fn func(path string) error) error {
-	if len(path) <= layout.MaxSocketPath {
+	if len(path) <= api.MaxSocketPath {
 		return fn(path)
 	}
 	dir, err := os.OpenFile(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -63,7 +64,7 @@ func listen(d layout.Data) (*net.UnixListener, error) {
 
 // announced is the socket's path as clients may use it, or "" when it is too long for them.
 func announced(d layout.Data) string {
-	if len(d.Socket()) > layout.MaxSocketPath {
+	if len(d.Socket()) > api.MaxSocketPath {
 		return ""
 	}
 	return d.Socket()

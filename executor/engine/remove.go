@@ -83,7 +83,7 @@ func (e *Engine) setAside(id, path string) string {
 
 // usage returns the bytes of the regular files at and below path.
 func usage(path string) (total int64) {
-	filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return nil
 		}
@@ -101,9 +101,9 @@ func removeTree(path string) error {
 	if !errors.Is(err, os.ErrPermission) {
 		return err
 	}
-	filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, _ error) error {
 		if d != nil && d.IsDir() {
-			os.Chmod(p, 0o700)
+			_ = os.Chmod(p, 0o700)
 		}
 		return nil
 	})

@@ -13,23 +13,17 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
-
-// MaxSocketPath is the longest path that fits a Unix socket's address on every system.
-const MaxSocketPath = 103
 
 // Data is an executor's data directory, as an absolute path.
 type Data string
 
 // Default returns the data directory of this user: $CYCLOPS_DATA, else ~/.cyclops.
 func Default() (Data, error) {
-	if dir := os.Getenv("CYCLOPS_DATA"); dir != "" {
-		abs, err := filepath.Abs(dir)
-		return Data(abs), err
-	}
-	home, err := os.UserHomeDir()
-	return Data(filepath.Join(home, ".cyclops")), err
+	dir, err := api.DefaultData()
+	return Data(dir), err
 }
 
 func (d Data) join(parts ...string) string {
@@ -42,7 +36,7 @@ func (d Data) Config() string     { return d.join("config.toml") }
 func (d Data) Database() string   { return d.join("jobs.db") }
 func (d Data) DaemonLog() string  { return d.join("cyclopsd.log") }
 func (d Data) Run() string        { return d.join("run") }
-func (d Data) Socket() string     { return d.join("run", "cyclopsd.sock") }
+func (d Data) Socket() string     { return api.Socket(string(d)) }
 func (d Data) Bin() string        { return d.join("bin") }
 func (d Data) Packs() string      { return d.join("packs") }
 func (d Data) Incoming() string   { return d.join("incoming") }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/engine"
-	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
 // maxWaiting bounds what a client may send before its job runs, in bytes: the input that is
@@ -26,7 +25,6 @@ type relay struct {
 	mu      sync.Mutex
 	waiting []api.Frame // for the job to run
 	bytes   int
-	last    manifest.State
 
 	taken  int64 // of the input, as told
 	closed bool

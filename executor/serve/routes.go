@@ -101,7 +101,7 @@ func (s *Server) manifest(w http.ResponseWriter, r *http.Request) {
 		writeError(w, fmt.Errorf("unable to read manifest: %w", err))
 	default:
 		w.Header().Set("Content-Type", manifest.MediaType)
-		w.Write(data)
+		_, _ = w.Write(data)
 	}
 }
 

@@ -49,7 +49,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	st := &stream{s: s, ctx: ctx, cancel: cancel, conn: conn, r: buffered.Reader, w: api.NewFrameWriter(conn)}
 	if err := st.run(); err != nil && ctx.Err() == nil {
-		st.w.Error(err)
+		_ = st.w.Error(err)
 	}
 	st.leave()
 }
@@ -84,7 +84,7 @@ func (st *stream) leave() {
 	if st.heard != nil {
 		<-st.heard
 	}
-	io.Copy(io.Discard, st.r)
+	_, _ = io.Copy(io.Discard, st.r)
 }
 
 // run obeys the first frames: a Submit with what belongs to it, or a Follow.

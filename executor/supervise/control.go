@@ -103,7 +103,7 @@ func (c *control) talk(conn net.Conn) {
 		defer close(heard)
 		defer cancel()
 		if err := c.hear(conn, w); err != nil {
-			w.Error(err)
+			_ = w.Error(err)
 		}
 	}()
 	c.tell(ctx, conn, w)
@@ -127,7 +127,7 @@ func (c *control) tell(ctx context.Context, conn net.Conn, w *api.FrameWriter) {
 				return
 			}
 		case <-c.ended:
-			conn.SetWriteDeadline(time.Now().Add(farewell))
+			_ = conn.SetWriteDeadline(time.Now().Add(farewell))
 			c.news(w, said)
 			return
 		case <-ctx.Done():

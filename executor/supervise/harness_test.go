@@ -203,11 +203,6 @@ func (j *job) await(what string, cond func() bool) {
 	}
 }
 
-func (j *job) awaitLog(text string) {
-	j.t.Helper()
-	j.await(fmt.Sprintf("%q was in the log", text), func() bool { return strings.Contains(j.text(0), text) })
-}
-
 func (j *job) phase(name string) func() bool {
 	return func() bool { return len(j.states) > 0 && j.states[len(j.states)-1].Phase == name }
 }

@@ -56,7 +56,7 @@ func newOutput(log *joblog.Writer, grew func(int64)) (*output, error) {
 	}
 	o.wake, o.stop = stop[0], stop[1]
 	for _, p := range []*pipe{o.out, o.err} {
-		unix.FcntlInt(uintptr(p.ours), unix.F_SETPIPE_SZ, pipeSize) // beyond the user's share it stays small
+		_, _ = unix.FcntlInt(uintptr(p.ours), unix.F_SETPIPE_SZ, pipeSize) // beyond the user's share it stays small
 	}
 	go o.run()
 	return o, nil

@@ -126,7 +126,7 @@ func (w *writer) times() [2]unix.Timespec {
 func (w *writer) copy(ctx context.Context, fd int, e *entry) error {
 	r, size, err := w.Content.Open(e.Sum)
 	if err != nil {
-		return fmt.Errorf("unable to read its content: %v", err) // a pack that is gone is not a workspace that moved
+		return fmt.Errorf("unable to read its content: %s", err.Error()) // a pack that is gone is not a workspace that moved
 	}
 	if size != e.Size {
 		return fmt.Errorf("its content has %d bytes, the snapshot says %d", size, e.Size)

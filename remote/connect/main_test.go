@@ -178,10 +178,7 @@ func open(t testing.TB, s *sshtest.Server, idle time.Duration, change func(*host
 	if change != nil {
 		change(&h, &opt)
 	}
-	c, err := Open(t.Context(), h, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := Open(h, opt)
 	t.Cleanup(func() {
 		if err := StopLink(context.Background(), c); err != nil {
 			t.Error(err)

@@ -10,7 +10,7 @@ import (
 
 // Lock waits for the lock file at path, made if need be, and returns what gives it up. The system gives it up too when
 // the process ends.
-func Lock(path string) (unlock func() error, err error) {
+func Lock(path string) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("unable to lock %s: %w", path, err)
 	}
@@ -21,5 +21,5 @@ func Lock(path string) (unlock func() error, err error) {
 	if err := lock(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("unable to lock %s: %w", path, err), f.Close())
 	}
-	return f.Close, nil
+	return func() { f.Close() }, nil
 }

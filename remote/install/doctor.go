@@ -91,7 +91,7 @@ func Doctor(ctx context.Context, host hosts.Host, opt connect.Options, say func(
 
 func (x *examination) connect(ctx context.Context, host hosts.Host, opt connect.Options) (*connect.Conn, error) {
 	if host.IsLocal() {
-		return connect.Open(ctx, host, opt)
+		return connect.Open(host, opt), nil
 	}
 	failed := false
 	c, err := connect.OpenTraced(ctx, host, opt, func(s connect.Step) {

@@ -65,10 +65,7 @@ func options(t *testing.T, s *sshtest.Server) (hosts.Host, connect.Options) {
 func reach(t *testing.T, s *sshtest.Server) *connect.Conn {
 	t.Helper()
 	h, opt := options(t, s)
-	c, err := connect.Open(t.Context(), h, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := connect.Open(h, opt)
 	t.Cleanup(func() { c.Close() })
 	return c
 }

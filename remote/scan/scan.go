@@ -108,7 +108,6 @@ type scanner struct {
 
 	files, hashed atomic.Int64
 	learnt        atomic.Bool // the index on disk is out of date
-	changed       atomic.Bool // the tree differs from the index's
 }
 
 // Lookup returns the entry at a slash-separated path.

@@ -34,21 +34,6 @@ func (b *bed) write(path, content string) {
 	}
 }
 
-// age moves everything into the past, so that no stat is too young to be trusted.
-func (b *bed) age() {
-	b.Helper()
-	old := time.Now().Add(-time.Hour)
-	err := filepath.WalkDir(b.root, func(p string, d os.DirEntry, err error) error {
-		if err != nil || d.Type()&os.ModeSymlink != 0 {
-			return err
-		}
-		return os.Chtimes(p, old, old)
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-}
-
 func (b *bed) git(args ...string) {
 	b.Helper()
 	cmd := exec.Command("git", append([]string{"-C", b.root, "-c", "user.name=t", "-c", "user.email=t@t"}, args...)...)
