@@ -21,6 +21,17 @@ var parts = rapid.SampledFrom([]string{"a", "b", "x.bin", "y.rpt"})
 
 var globParts = rapid.SampledFrom([]string{"a", "b", "*", "**", "*.bin", "{a,b}", "?", "{a/b,x.bin}"})
 
+// genGlob turns some components of some path into patterns.
+func genGlob(t *rapid.T, paths []string) string {
+	glob := strings.Split(rapid.SampledFrom(paths).Draw(t, "like"), "/")
+	for i := range glob {
+		if rapid.Bool().Draw(t, "pattern") {
+			glob[i] = globParts.Draw(t, "part")
+		}
+	}
+	return strings.Join(glob, "/")
+}
+
 // The walk leaves out directories in which nothing can match. It must find what a match of every path finds.
 func TestTheWalkMissesNothing(t *testing.T) {
 	t.Parallel()
@@ -41,7 +52,7 @@ func TestTheWalkMissesNothing(t *testing.T) {
 				paths = append(paths, p)
 			}
 		}
-		glob := strings.Join(rapid.SliceOfN(globParts, 1, 4).Draw(t, "glob"), "/")
+		glob := genGlob(t, append(paths, "a/b"))
 		req.Outputs.Fetch = []string{glob}
 		res, err := collect.Collect(t.Context(), req)
 		if err != nil {

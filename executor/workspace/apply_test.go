@@ -5,6 +5,7 @@ package workspace_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cyclops-fpga/cyclops/executor/workspace"
+	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/snapshot"
 )
 
@@ -96,6 +98,19 @@ func (f *fuse) Err() error {
 		return context.Canceled
 	}
 	return nil
+}
+
+// shortOf is content that fails after so many files.
+type shortOf struct {
+	workspace.Content
+	left atomic.Int64
+}
+
+func (c *shortOf) Open(sum manifest.Sum) (io.Reader, int64, error) {
+	if c.left.Add(-1) < 0 {
+		return nil, 0, io.ErrUnexpectedEOF
+	}
+	return c.Content.Open(sum)
 }
 
 // job does one thing that jobs do to a workspace and adds to made what is there, or of another
@@ -183,12 +198,38 @@ func interrupt(t *rapid.T, h *host, want tree) {
 	root := h.send(t, want)
 	s := h.set(t)
 	defer s.Close()
-	workspace.Apply(burning(rapid.IntRange(0, 40).Draw(t, "steps")), h.request(root, s))
+	var ctx context.Context = bg
+	content := &shortOf{Content: s}
+	if content.left.Store(int64(rapid.IntRange(0, 6).Draw(t, "files"))); rapid.Bool().Draw(t, "early") {
+		ctx = burning(rapid.IntRange(0, 40).Draw(t, "steps"))
+	}
+	workspace.Apply(ctx, h.request(root, content))
 	switch rapid.IntRange(0, 3).Draw(t, "loss") {
 	case 0:
 		os.Truncate(h.data.WorkspaceIndex("w"), 0)
 	case 1:
 		os.Mkdir(filepath.Join(h.data.Workspaces(), ".w.stage"), 0o700)
+	}
+}
+
+// What an interrupted apply had put in place must not pass for a job's file when the client has deleted it since.
+func TestLeftoversOfAnInterruptionGo(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, t.TempDir())
+	h.apply(t, tree{"a": file("1")})
+	root := h.send(t, tree{"a": file("1"), "d/new1": file("1"), "d/new2": file("2"), "e/new3": link("x"), "z": file("3")})
+	s := h.set(t)
+	defer s.Close()
+	content := &shortOf{Content: s}
+	content.left.Store(2)
+	if _, err := workspace.Apply(bg, h.request(root, content)); err == nil {
+		t.Fatal("it was not interrupted")
+	}
+	if len(read(t, h.data.Workspace("w"))) < 3 {
+		t.Fatal("nothing was put in place")
+	}
+	if r := h.apply(t, tree{"a": file("1")}); !maps.Equal(read(t, r.Path), tree{"a": file("1")}) {
+		t.Errorf("got %v", read(t, r.Path))
 	}
 }
 
