@@ -30,10 +30,12 @@ const usage = `usage: cyclopsd VERB [--data DIR]
 DIR defaults to $CYCLOPS_DATA, else ~/.cyclops.
 `
 
-// Main runs the executor's verb in args, the last words of this process's own, and returns the
-// process's exit code.
+// Main runs the executor's verb in args and returns the process's exit code.
 func Main(args []string) int {
-	self, verb := self(args), ""
+	if len(args) > 0 && args[0] == role {
+		args = args[1:]
+	}
+	self, verb := self(), ""
 	if len(args) > 0 {
 		verb, args = args[0], args[1:]
 	}
@@ -103,15 +105,13 @@ func parse(verb string, args []string) (layout.Data, error) {
 	return layout.Data(abs), err
 }
 
-// self returns the argv that gives this binary the executor's role again: the words before args.
-// It names the file itself, so that whatever is started later is this very version.
-func self(args []string) []string {
-	path, err := os.Executable()
-	if err != nil {
-		path = os.Args[0]
-	}
-	return append([]string{path}, os.Args[1:len(os.Args)-len(args)]...)
-}
+// role is the word that gives a binary of the client the executor's role; the executor's own
+// binary takes it too.
+const role = "executor"
+
+// self returns the argv that gives this binary the executor's role again. It names the binary by
+// this process: the file may be gone, as after `go run`, or be another version by now.
+func self() []string { return []string{fmt.Sprintf("/proc/%d/exe", os.Getpid()), role} }
 
 func exit(err error) int {
 	if err != nil {

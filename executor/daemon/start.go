@@ -66,6 +66,7 @@ func spawn(ctx context.Context, d layout.Data, self []string, lock *os.File) err
 	}
 	defer r.Close()
 	cmd := exec.Command(self[0], append(self[1:len(self):len(self)], "serve", "--data", string(d))...)
+	cmd.Args[0] = "cyclopsd" // for whoever looks at the list of processes
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, "/"
 	cmd.ExtraFiles = []*os.File{w, lock}
 	cmd.Env = append(os.Environ(), readyVariable+"=3", heldVariable+"=4")

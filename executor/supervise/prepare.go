@@ -25,7 +25,9 @@ func (s *supervisor) prepare(ctx context.Context) ([]string, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	env, err := environ.SetUp(ctx, s.launch.Self, s.launch.vars(), s.launch.Tools, path)
+	// The daemon that started this process may be gone, and with it the way to its binary.
+	self := append([]string{fmt.Sprintf("/proc/%d/exe", os.Getpid())}, s.launch.Self[1:]...)
+	env, err := environ.SetUp(ctx, self, s.launch.vars(), s.launch.Tools, path)
 	if err != nil {
 		return nil, "", err
 	}

@@ -43,6 +43,7 @@ func Start(ctx context.Context, l *Launch, stderr *os.File) (*Process, error) {
 	defer r.Close()
 	argv := append(append([]string{}, l.Self...), "supervise")
 	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Args[0] = "cyclopsd" // for whoever looks at the list of processes
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Dir = bytes.NewReader(doc), w, stderr, string(l.Data)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
