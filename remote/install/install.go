@@ -104,8 +104,9 @@ mv -f .next current`
 
 // pruneScript removes the versions that no process runs any more.
 const pruneScript = `cd "$data/bin" || exit 1
+d=$(pwd -P)
 for f in cyclopsd-*; do
-  [ "$f" = "$(readlink current)" ] || ls -l /proc/[0-9]*/exe 2>/dev/null | grep -qF "/bin/$f" || rm -f "$f"
+  [ "$f" = "$(readlink current)" ] || ls -l /proc/[0-9]*/exe 2>/dev/null | grep -qF " $d/$f" || rm -f "$f"
 done
 :`
 

@@ -60,7 +60,7 @@ func dataLine(h hosts.Host) string {
 	dir := connect.DataDir(h)
 	if h.IsLocal() && h.Data == "" {
 		if d, err := api.DefaultData(); err == nil {
-			dir = string(d)
+			dir = d
 		}
 	}
 	return "data=" + connect.Quote(dir) + "\n"

@@ -224,6 +224,14 @@ func (s *Server) Drop() {
 	}
 }
 
+// Freeze stops the processes that serve connections, until the test ends: the line stands, and
+// nothing comes any more.
+func (s *Server) Freeze() {
+	for _, pid := range children(s.cmd.Process.Pid) {
+		_ = syscall.Kill(pid, syscall.SIGSTOP)
+	}
+}
+
 // Down cuts every connection and lets none in until Up.
 func (s *Server) Down() {
 	s.mu.Lock()
