@@ -37,7 +37,7 @@ type Request struct {
 	Data      layout.Data
 	Job       string    // id
 	Workspace string    // its name
-	Start     time.Time // workspace.Report.Start
+	Start     time.Time // workspace.Report.Start; zero: the job never ran and has no outputs
 	Outputs   manifest.Outputs
 	Inputs    Inputs // nil: none
 	// Concurrent: other jobs write into the workspace, so only declared outputs are this job's.
@@ -63,7 +63,8 @@ func Collect(ctx context.Context, req Request) (Result, error) {
 	if len(c.rules.globs) == 0 && len(c.result.Refused) == 0 {
 		c.undeclared = true
 	}
-	if !c.undeclared || !req.Concurrent {
+	ran := !req.Start.IsZero() // else all that earlier jobs left would look fresh
+	if ran && (!c.undeclared || !req.Concurrent) {
 		if err := c.gather(ctx); err != nil {
 			return c.result, fmt.Errorf("unable to collect outputs: %w", err)
 		}

@@ -233,6 +233,15 @@ func TestOtherJobsFilesAreNotOurs(t *testing.T) {
 	expect(t, "declared", names(r.collect().Artifacts), "a")
 }
 
+func TestAJobThatNeverRanHasNoOutputs(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, map[string]string{"last-week.bin": "old"})
+	r.Start, r.Succeeded = time.Time{}, false
+	expect(t, "undeclared", names(r.collect().Artifacts))
+	r.Outputs.Fetch = []string{"*.bin"}
+	expect(t, "declared", names(r.collect().Artifacts))
+}
+
 func TestAWorkspaceThatIsGone(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, nil)

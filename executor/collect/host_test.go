@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 	"pgregory.net/rapid"
@@ -41,7 +42,7 @@ func TestTheWalkMissesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		req := collect.Request{Data: layout.Data(dir), Job: id, Workspace: "w", Succeeded: true}
+		req := collect.Request{Data: layout.Data(dir), Job: id, Workspace: "w", Start: time.Unix(1, 0), Succeeded: true}
 		os.MkdirAll(req.Data.Workspace("w"), 0o755)
 		os.MkdirAll(req.Data.Job(id), 0o755)
 		var paths []string
