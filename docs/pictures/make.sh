@@ -36,4 +36,4 @@ picture() {
   tmux kill-session -t "$name"
 }
 
-picture run 'cyclops run build' 36 'cyclops run build 2>&1 | tail -n 18' 'cyclops ps --all' 'ls build'
+picture run 'cyclops run build' 36 'cyclops run build' 'cyclops ps --all' 'ls build'
