@@ -5,7 +5,7 @@
 //	bin/cyclopsd-VERSION bin/current
 //	jobs.db                         the queue and the index
 //	packs/DIGEST.pack incoming/     input content
-//	workspaces/NAME/ NAME.index NAME.apply
+//	workspaces/NAME/ .NAME.index .NAME.apply
 //	jobs/ID/job.json log log.idx displaced/ artifacts/ manifest.json
 package layout
 
@@ -52,8 +52,8 @@ func (d Data) Pack(sum manifest.Sum) string { return d.join("packs", sum.String(
 // Workspace is the directory a job runs in; its index and journal lie beside it, out of reach of
 // relative paths.
 func (d Data) Workspace(name string) string        { return d.join("workspaces", name) }
-func (d Data) WorkspaceIndex(name string) string   { return d.join("workspaces", name+".index") }
-func (d Data) WorkspaceJournal(name string) string { return d.join("workspaces", name+".apply") }
+func (d Data) WorkspaceIndex(name string) string   { return d.join("workspaces", "."+name+".index") }
+func (d Data) WorkspaceJournal(name string) string { return d.join("workspaces", "."+name+".apply") }
 
 // Job is the directory of a job's record.
 func (d Data) Job(id string) string       { return d.join("jobs", id) }

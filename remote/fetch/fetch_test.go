@@ -307,7 +307,11 @@ func TestSelection(t *testing.T) {
 	b.artifact("build/top.bin", "bits")
 	b.artifact("build/deep/x.rpt", "report").Fetch = false
 	b.artifact("stale.bin", "last week's").Fresh = false
-	b.artifact("log", "log").Kind = manifest.KindLog
+	own := b.artifact("log", "log")
+	if err := os.Rename(filepath.Join(b.job, own.Path), filepath.Join(b.job, "log")); err != nil {
+		t.Fatal(err)
+	}
+	own.Kind, own.Path = manifest.KindLog, "log"
 	b.m.State = manifest.Failed
 	report := b.fetch(b.request())
 	if report.Files != 1 || len(report.Left) != 1 || fmt.Sprint(report.Stale) != "[stale.bin]" {
