@@ -22,6 +22,7 @@ type App struct {
 	dirs      place.Dirs
 	self      []string // the command that starts this program again
 	sshConfig string
+	status    *term.Status // of the job under way; nil without one
 	verbose   bool
 }
 

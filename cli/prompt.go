@@ -15,11 +15,18 @@ import (
 )
 
 // prompter asks on the terminal.
-type prompter struct{ term.Streams }
+type prompter struct {
+	term.Streams
+	status *term.Status // kept away while a question stands; nil: there is none
+}
 
 // Prompt shows p and reads one line, without echo unless p allows it. Text from a host is made
 // safe: it could otherwise draw a question of its own.
 func (p *prompter) Prompt(ctx context.Context, ask connect.Prompt) (string, error) {
+	if p.status != nil {
+		p.status.Hold(true)
+		defer p.status.Hold(false)
+	}
 	safe := term.NewSafeWriter(p.Err)
 	io.WriteString(safe, ask.Text)
 	if !strings.HasSuffix(ask.Text, " ") {

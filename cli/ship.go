@@ -17,7 +17,7 @@ import (
 func (t *trip) ship(ctx context.Context, follow *api.Follow) error {
 	t.status.Say(func() string { return "connecting to " + t.host.Name })
 	defer t.status.Say(nil)
-	hello, err := t.host.conn.Hello(ctx)
+	hello, err := t.greeting(ctx)
 	if api.KindOf(err) == api.NoExecutor {
 		if err = t.offerInstall(ctx, err); err == nil {
 			hello, err = t.host.conn.Hello(ctx)
@@ -44,6 +44,16 @@ func (t *trip) ship(ctx context.Context, follow *api.Follow) error {
 		return err
 	})
 	return err
+}
+
+// greeting waits for what load asked the host.
+func (t *trip) greeting(ctx context.Context) (api.Hello, error) {
+	select {
+	case g := <-t.greeted:
+		return g.hello, g.err
+	case <-ctx.Done():
+		return api.Hello{}, context.Cause(ctx)
+	}
 }
 
 func (t *trip) entry(store string) journal.Entry {

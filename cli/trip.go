@@ -36,12 +36,19 @@ type trip struct {
 	config *hosts.Config
 	host   *openHost
 
-	tree     *scan.Tree // nil with --bare
+	greeted  chan greeting // what the host answered while the tree was read
+	tree     *scan.Tree    // nil with --bare
 	session  *remote.Session
 	result   *api.Result
 	manifest *manifest.Manifest
 	placer   *fetch.Placer
 	fetched  *fetch.Report
+}
+
+// greeting is what a host answers first.
+type greeting struct {
+	hello api.Hello
+	err   error
 }
 
 // load reads what is to be run and where, and begins to connect: the host answers while the
@@ -65,12 +72,18 @@ func (app *App) load(ctx context.Context, f *jobFlags, args []string, dashed boo
 	if err != nil {
 		return nil, err
 	}
+	t.status = term.NewStatus(app.Err)
+	app.status = t.status
 	t.host = app.dial(host)
 	if err := t.host.resolveAfter(ctx, app, f.after, job); err != nil {
-		t.host.Close()
+		t.Close()
 		return nil, err
 	}
-	t.status = term.NewStatus(app.Err)
+	t.greeted = make(chan greeting, 1)
+	go func() {
+		hello, err := t.host.conn.Hello(ctx)
+		t.greeted <- greeting{hello, err}
+	}()
 	return t, nil
 }
 

@@ -25,6 +25,7 @@ type Status struct {
 	text   func() string
 	since  time.Time
 	shown  bool
+	held   bool // a question stands on the terminal
 	column bool // the job's output left the cursor within a line
 	stop   chan struct{}
 	done   chan struct{}
@@ -47,6 +48,14 @@ func (s *Status) Say(text func() string) {
 	defer s.mu.Unlock()
 	s.erase()
 	s.text, s.since = text, time.Now()
+}
+
+// Hold keeps the line away, for a question that must stand alone, until it is called with false.
+func (s *Status) Hold(held bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.erase()
+	s.held = held
 }
 
 // Writer wraps w, which shows on the same terminal, so that the line never mixes with it.
@@ -87,7 +96,7 @@ func (s *Status) loop() {
 func (s *Status) draw(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.text == nil || s.column || now.Sub(s.since) < quiet {
+	if s.text == nil || s.held || s.column || now.Sub(s.since) < quiet {
 		return
 	}
 	line := s.text()
