@@ -51,7 +51,7 @@ func (app *App) cp(ctx context.Context, hostFlag, what, dest string) error {
 	if err != nil {
 		return err
 	}
-	app.sayReport(report, &manifest.Manifest{})
+	app.sayReport(report)
 	if report.Files+report.Same+len(report.Conflicts)+len(report.Failed)+len(report.Refused) == 0 {
 		return noArtifact(m, name)
 	}

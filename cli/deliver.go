@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
-	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/remote/connect"
 	"github.com/cyclops-fpga/cyclops/remote/fetch"
 	"github.com/pkg/sftp"
@@ -46,7 +45,8 @@ func (t *trip) fetch(ctx context.Context) error {
 	report, closeErr := t.placer.Close()
 	t.status.Say(nil)
 	t.fetched = report
-	t.app.sayReport(report, t.manifest)
+	t.app.sayReport(report)
+	t.sayOutputs()
 	t.sayLeft(report)
 	return errors.Join(err, closeErr, report.Err())
 }
@@ -59,21 +59,32 @@ func fetchText(p fetch.Progress, elapsed time.Duration) string {
 }
 
 // sayReport warns of everything in a fetch that a person must know.
-func (app *App) sayReport(r *fetch.Report, m *manifest.Manifest) {
+func (app *App) sayReport(r *fetch.Report) {
 	for _, c := range r.Conflicts {
 		app.warn("%s was changed here meanwhile; the job's is in %s", c.Name, c.Beside)
 	}
-	for _, refused := range append(append([]manifest.Refusal{}, m.Refused...), r.Refused...) {
+	for _, refused := range r.Refused {
 		app.warn("output %s refused: %s", refused.Path, refused.Reason)
 	}
 	for _, f := range r.Failed {
 		app.warn("output %s did not arrive: %v", f.Name, f.Err)
 	}
-	for _, pattern := range m.Missing {
-		app.warn("output %s matched nothing", pattern)
+}
+
+// sayOutputs says what of the outputs that were asked for the job did not make. A command that
+// happens to run in a project is not asked for the project's outputs.
+func (t *trip) sayOutputs() {
+	for _, refused := range t.manifest.Refused {
+		t.app.warn("output %s refused: %s", refused.Path, refused.Reason)
 	}
-	for _, s := range m.Stale {
-		app.warn("output %s is stale: this job did not write %s", s.Pattern, s.Paths[0])
+	if !t.named && len(t.flags.outputs) == 0 {
+		return
+	}
+	for _, pattern := range t.manifest.Missing {
+		t.app.warn("output %s matched nothing", pattern)
+	}
+	for _, s := range t.manifest.Stale {
+		t.app.warn("output %s is stale: this job did not write %s", s.Pattern, s.Paths[0])
 	}
 }
 

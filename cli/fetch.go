@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
-	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/remote/fetch"
 	"github.com/cyclops-fpga/cyclops/remote/ship"
 	"github.com/spf13/cobra"
@@ -62,7 +61,7 @@ func (app *App) fetch(ctx context.Context, o fetchOptions, word string, patterns
 	if err != nil {
 		return err
 	}
-	app.sayReport(report, &manifest.Manifest{}) // what the job itself lacks was said when it ended
+	app.sayReport(report)
 	for _, name := range report.Stale {
 		app.warn("output %s is stale: this job did not write it", name)
 	}

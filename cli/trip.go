@@ -32,6 +32,7 @@ type trip struct {
 	flags  *jobFlags
 	root   *project.Root
 	job    *manifest.Job
+	named  bool   // the command is a job of cyclops.toml
 	kept   string // the workspace that this tree has without --isolated: what the host knows is remembered by it
 	config *hosts.Config
 	host   *openHost
@@ -78,6 +79,9 @@ func (app *App) load(ctx context.Context, f *jobFlags, args []string, dashed boo
 	if err := t.host.resolveAfter(ctx, app, f.after, job); err != nil {
 		t.Close()
 		return nil, err
+	}
+	if len(args) == 1 && !dashed {
+		_, t.named = root.File.Jobs[args[0]]
 	}
 	t.greeted = make(chan greeting, 1)
 	go func() {
