@@ -77,6 +77,7 @@ func (w *signalWatch) handle(s os.Signal) {
 	switch {
 	case w.presses > 2 && onTerminal && s == os.Interrupt:
 		w.detached = true
+		fmt.Fprintln(w.app.Err) // the terminal echoed ^C
 		w.cancel(&interrupted{s})
 	case w.presses > 1 && onTerminal && s == quitSignal:
 		_ = w.session.Cancel(api.CancelRequest{Reason: "killed from the keyboard"})
