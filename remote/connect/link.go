@@ -265,6 +265,11 @@ func StopLink(ctx context.Context, c *Conn) error {
 		return nil
 	}
 	defer conn.Close()
-	_, _, err = l.converse(ctx, newLines(conn), request{Op: opStop}, nil)
-	return err
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	if err := newLines(conn).send(request{Op: opStop}); err != nil {
+		return nil // it was leaving already
+	}
+	_, _ = io.Copy(io.Discard, conn) // the link's end is its answer
+	return ctx.Err()
 }

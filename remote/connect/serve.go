@@ -69,13 +69,13 @@ func startLink(ctx context.Context, stdin io.Reader) (*server, error) {
 	ctx, stop := context.WithCancel(ctx)
 	s := &server{ctx: ctx, stop: stop, cfg: cfg, log: log, listener: l, sftps: map[string]int{}}
 	s.connector = newConnector(cfg, log, nil)
-	s.idle = time.AfterFunc(cfg.Host.LinkIdle, stop)
+	s.idle = time.AfterFunc(cfg.Host.LinkIdle, s.leave)
 	return s, nil
 }
 
 // serve accepts clients until nobody has used the link for its idle time.
 func (s *server) serve() {
-	stopped := context.AfterFunc(s.ctx, s.leave)
+	stopped := context.AfterFunc(s.ctx, func() { s.listener.Close() })
 	defer stopped()
 	for {
 		c, err := s.listener.Accept()
@@ -93,13 +93,11 @@ func (s *server) serve() {
 	s.clients.Wait()
 }
 
-// leave takes the socket away under the lock, so that a client that finds none may start another link.
+// leave takes the socket away before it lets clients go, so that one which came too late finds
+// none and starts another link.
 func (s *server) leave() {
-	unlock, err := lock(context.Background(), s.cfg.socketPath()+".lock")
-	if err == nil {
-		defer unlock()
-	}
 	s.listener.Close()
+	s.stop()
 }
 
 func (s *server) enter() {
@@ -164,8 +162,8 @@ func (s *server) handle(ctx context.Context, c *lines, q request) error {
 		}
 		return c.send(reply{Done: true, Hello: &h})
 	case opStop:
-		defer s.stop()
-		return c.send(reply{Done: true})
+		s.leave()
+		return nil
 	}
 	return fmt.Errorf("the link knows no request %q", q.Op)
 }

@@ -64,7 +64,7 @@ func (s *session) alive() bool {
 	case <-s.closed:
 		return false
 	default:
-		return true
+		return s.conn.wire == nil || !s.conn.wire.cut.Load()
 	}
 }
 

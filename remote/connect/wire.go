@@ -6,11 +6,13 @@ import (
 	"time"
 )
 
-// wire is a connection that remembers when it last brought something.
+// wire is a connection that remembers when it last brought something, and that it broke: a channel
+// that has ended of it must not be followed by another on the same wire.
 type wire struct {
 	net.Conn
 	born time.Time
 	last atomic.Int64 // since born
+	cut  atomic.Bool
 }
 
 func newWire(c net.Conn) *wire { return &wire{Conn: c, born: time.Now()} }
@@ -19,6 +21,9 @@ func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	if n > 0 {
 		w.last.Store(int64(time.Since(w.born)))
+	}
+	if err != nil {
+		w.cut.Store(true)
 	}
 	return n, err
 }

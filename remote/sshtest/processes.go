@@ -23,15 +23,19 @@ func pids() []int {
 	return list
 }
 
-// children lists the processes below pid, those of children too.
-func children(pid int) []int {
+// serving lists sshd's processes below pid, one or two for each connection. What they run is not
+// among them: a line that fails takes no process of the host with it.
+func serving(pid int) []int {
 	parents := map[int]int{}
 	for _, p := range pids() {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
 		if err != nil {
 			continue
 		}
-		_, rest, _ := bytes.Cut(stat, []byte(") "))
+		head, rest, _ := bytes.Cut(stat, []byte(") "))
+		if !bytes.Contains(head, []byte(" (sshd")) {
+			continue
+		}
 		if f := strings.Fields(string(rest)); len(f) > 1 {
 			parents[p], _ = strconv.Atoi(f[1])
 		}

@@ -219,7 +219,7 @@ func (s *Server) copyLog(r io.ReadCloser, listens chan<- bool) {
 
 // Drop cuts every connection, as a network that fails would have it in the end; new ones are let in.
 func (s *Server) Drop() {
-	for _, pid := range children(s.cmd.Process.Pid) {
+	for _, pid := range serving(s.cmd.Process.Pid) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
@@ -227,7 +227,7 @@ func (s *Server) Drop() {
 // Freeze stops the processes that serve connections, until the test ends: the line stands, and
 // nothing comes any more.
 func (s *Server) Freeze() {
-	for _, pid := range children(s.cmd.Process.Pid) {
+	for _, pid := range serving(s.cmd.Process.Pid) {
 		_ = syscall.Kill(pid, syscall.SIGSTOP)
 	}
 }
