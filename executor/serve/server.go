@@ -56,7 +56,8 @@ func New(o Options) *Server {
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.http = &http.Server{
-		Handler: s.checkVersion(s.routes()), ReadHeaderTimeout: time.Minute,
+		// No ReadHeaderTimeout: a link keeps a spare exchange open, silent until it is needed.
+		Handler:  s.checkVersion(s.routes()),
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	return s
