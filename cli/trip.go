@@ -187,7 +187,10 @@ func (t *trip) showLog(out *logWriter) func(api.LogChunk) error {
 			broken = true
 			return t.session.Signal("PIPE")
 		}
-		return err
+		if err != nil {
+			return api.Errorf(api.Internal, "the job goes on; cyclops logs "+t.job.ID+" has all of it", "unable to show the log: %w", err)
+		}
+		return nil
 	}
 }
 

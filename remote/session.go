@@ -121,9 +121,12 @@ func (s *Session) Run(ctx context.Context, h Handler) (*api.Result, error) {
 // failure tells a line that broke from everything else that can end a session.
 func (s *Session) failure(ctx context.Context, err error) error {
 	var e *api.Error
+	var ours *handlerError
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.As(err, &ours):
+		return ours.error
 	case errors.As(err, &e):
 		return e
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), isNetError(err):
@@ -131,6 +134,9 @@ func (s *Session) failure(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+// handlerError is a failure on this side, which must not pass for a broken line.
+type handlerError struct{ error }
 
 func isNetError(err error) bool {
 	var e net.Error
@@ -193,7 +199,7 @@ func (s *Session) handleLog(f api.Frame, h Handler) error {
 	}
 	if h.Log != nil {
 		if err := h.Log(chunk); err != nil {
-			return err
+			return &handlerError{err}
 		}
 	}
 	end := chunk.Offset + int64(len(chunk.Data))
@@ -211,8 +217,8 @@ func (s *Session) handleArtifact(f api.Frame, h Handler) error {
 	}
 	r := &artifactReader{s: s}
 	if h.Artifact != nil {
-		if err := h.Artifact(start.Name, start.Size, r); err != nil {
-			return err
+		if err := h.Artifact(start.Name, start.Size, r); err != nil && r.err == nil {
+			return &handlerError{err}
 		}
 	}
 	_, err := io.Copy(io.Discard, r)
@@ -224,15 +230,19 @@ type artifactReader struct {
 	s    *Session
 	rest []byte
 	done bool
+	err  error // of the line
 }
 
 func (r *artifactReader) Read(p []byte) (int, error) {
 	for len(r.rest) == 0 && !r.done {
+		if r.err != nil {
+			return 0, r.err
+		}
 		f, err := api.ReadFrame(r.s.r, r.s.buf)
-		switch {
-		case errors.Is(err, io.EOF):
-			return 0, io.ErrUnexpectedEOF
-		case err != nil:
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		if r.err = err; err != nil {
 			return 0, err
 		}
 		switch f.Type {
