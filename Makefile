@@ -10,7 +10,7 @@ GORELEASER := $(TOOLS)/goreleaser-$(GORELEASER_VERSION)/goreleaser
 # PROGRAM=PACKAGES of Debian; .ci/need installs what is missing.
 FPGA_TOOLS := yosys=yosys nextpnr-ice40=nextpnr-ice40 icetime=fpga-icestorm,fpga-icestorm-chipdb iverilog=iverilog
 SSH_TOOLS := sshd=openssh-server ssh=openssh-client rsync=rsync git=git
-TEST_TOOLS := $(SSH_TOOLS) make=make gcc=gcc,libc6-dev bash=bash $(FPGA_TOOLS)
+TEST_TOOLS := $(SSH_TOOLS) tmux=tmux make=make gcc=gcc,libc6-dev bash=bash $(FPGA_TOOLS)
 
 .PHONY: help build demo test bench lint fmt fuzz cross release-check snapshot pictures clean
 

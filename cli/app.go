@@ -99,7 +99,7 @@ with the tool's own code.
 	addGroup(root, "artifacts", newFetchCommand(app), newCpCommand(app), newManifestCommand(app))
 	addGroup(root, "hosts", newHostsCommand(app), newInstallCommand(app), newUninstallCommand(app), newDoctorCommand(app),
 		newDrainCommand(app), newResumeCommand(app))
-	addGroup(root, "other", newInitCommand(app), newVersionCommand(app), newCompletionCommand(), newLinkCommand())
+	addGroup(root, "other", newTuiCommand(app), newInitCommand(app), newVersionCommand(app), newCompletionCommand(), newLinkCommand())
 	root.SetHelpCommandGroupID("other")
 	usageErrors(root)
 	return root
