@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -60,7 +61,7 @@ func (app *App) logs(ctx context.Context, o logsOptions, ref string) error {
 	defer session.Close()
 	out := newLogWriter(term.JobWriter(app.Out), term.JobWriter(app.Err), o.stamps)
 	_, err = session.Run(ctx, remote.Handler{Log: out.chunk})
-	return err
+	return errors.Join(err, out.flush())
 }
 
 func parseSince(text string, now time.Time) (int64, error) {
@@ -98,6 +99,11 @@ func (l *logWriter) chunk(c api.LogChunk) error {
 		return err
 	}
 	return l.stamped(i, c)
+}
+
+// flush shows the beginning of an escape sequence that never came to its end.
+func (l *logWriter) flush() error {
+	return errors.Join(term.Flush(l.streams[0]), term.Flush(l.streams[1]))
 }
 
 func (l *logWriter) stamped(i int, c api.LogChunk) error {

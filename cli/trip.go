@@ -157,7 +157,7 @@ func (t *trip) follow(ctx context.Context) error {
 		Result:   t.takeResult,
 		Artifact: t.takeArtifact,
 	})
-	if err != nil {
+	if err = errors.Join(err, out.flush()); err != nil {
 		return err
 	}
 	if t.placer == nil {

@@ -47,6 +47,14 @@ func (s *SafeWriter) Flush() error {
 	return err
 }
 
+// Flush has w write what it keeps, if it is a writer that keeps anything.
+func Flush(w io.Writer) error {
+	if f, ok := w.(interface{ Flush() error }); ok {
+		return f.Flush()
+	}
+	return nil
+}
+
 // filter writes data to out and returns the tail that is not complete yet.
 func (s *SafeWriter) filter(data []byte) []byte {
 	for len(data) > 0 {

@@ -126,6 +126,13 @@ type above struct {
 	w io.Writer
 }
 
+// Flush passes on what the writer below keeps.
+func (a *above) Flush() error {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	return Flush(a.w)
+}
+
 func (a *above) Write(p []byte) (int, error) {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
