@@ -21,7 +21,7 @@ func TestOnATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(home) })
-	binary, data := filepath.Join(home, "cyclops"), filepath.Join(home, "d")
+	binary, data := filepath.Join(home, "bin", "cyclops"), filepath.Join(home, "d")
 	if out, err := exec.Command("go", "build", "-o", binary, "../cli/cyclops").CombinedOutput(); err != nil {
 		t.Fatalf("unable to build: %v\n%s", err, out)
 	}
@@ -74,7 +74,7 @@ func TestOnATerminal(t *testing.T) {
 	tmux("resize-window", "-x", "60", "-y", "15")
 	see("following")
 	tmux("send-keys", "q")
-	see("STEPS")
+	see("workspace")
 	tmux("send-keys", "q")
 	see("q quit")
 	tmux("send-keys", "c")

@@ -65,7 +65,7 @@ func (m *Model) recordLines() []string {
 	optional("command", j.Command)
 	optional("project", j.Project)
 	optional("owner", j.Owner)
-	optional("accepted", j.Accepted.Local().Format(time.DateTime))
+	optional("accepted", j.Accepted.In(m.now.Location()).Format(time.DateTime))
 	optional("ran", jobTime(j, m.now))
 	optional("workspace", j.Workspace)
 	optional("log", size(j.LogSize))

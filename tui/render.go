@@ -102,12 +102,12 @@ func (m *Model) hints() string {
 	case m.view == logView:
 		return "f follow  g/G ends  h/l sideways  c cancel  ? help  q back"
 	}
-	return "enter open  / filter  c cancel  r retry  x delete  ? help  q quit"
+	return "enter open  / find  c cancel  r retry  x rm  ? help  q quit"
 }
 
 func helpLines() []string {
 	return []string{
-		" j k ↓ ↑        down, up; pgdn pgup by pages; g G to the ends",
+		" j k ↓ ↑        down, up; pgdn pgup by pages; g G ends",
 		" enter l →      open the job, then its log",
 		" q esc h ←      back; q leaves; esc dismisses a message",
 		" /              show only jobs with this in them",
