@@ -246,8 +246,11 @@ func TestUnreadableFileIsNamed(t *testing.T) {
 func TestChangingFileIsNamed(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	b.write("f", strings.Repeat("x", 8<<20))
-	stop, done := make(chan struct{}), make(chan struct{})
+	b.write("f", "x")
+	if err := os.Truncate(filepath.Join(b.root, "f"), 128<<20); err != nil { // large: the writer must get a turn while it is read
+		t.Fatal(err)
+	}
+	stop, done, writes := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		f, err := os.OpenFile(filepath.Join(b.root, "f"), os.O_WRONLY|os.O_APPEND, 0)
@@ -255,6 +258,8 @@ func TestChangingFileIsNamed(t *testing.T) {
 			return
 		}
 		defer f.Close()
+		_, _ = f.WriteString("y")
+		close(writes)
 		for {
 			select {
 			case <-stop:
@@ -264,6 +269,7 @@ func TestChangingFileIsNamed(t *testing.T) {
 			}
 		}
 	}()
+	<-writes
 	_, err := Take(t.Context(), Options{Root: b.root, Dirs: b.dirs})
 	close(stop)
 	<-done
