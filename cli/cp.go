@@ -65,7 +65,7 @@ func noArtifact(m *manifest.Manifest, name string) error {
 // cpOut writes one artifact to stdout, verified as it goes.
 func (app *App) cpOut(ctx context.Context, from *located, m *manifest.Manifest, name string) error {
 	for _, a := range m.Artifacts {
-		if a.Name == name && a.Kind != manifest.KindSymlink {
+		if (a.Name == name || a.OwnLog() && a.Path == name) && a.Kind != manifest.KindSymlink {
 			return fetch.Copy(ctx, from.source, a, app.Out)
 		}
 	}
@@ -83,6 +83,9 @@ func moveArtifacts(m *manifest.Manifest, name, dest string) (root string) {
 	toDir := err == nil && info.IsDir() || strings.HasSuffix(dest, "/")
 	kept := m.Artifacts[:0]
 	for _, a := range m.Artifacts {
+		if a.OwnLog() && a.Path == name {
+			a.Name, single = name, true
+		}
 		to, ok := newName(a.Name, name)
 		if !ok {
 			continue

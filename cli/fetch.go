@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
+	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/remote/fetch"
 	"github.com/cyclops-fpga/cyclops/remote/ship"
 	"github.com/spf13/cobra"
@@ -62,6 +64,9 @@ func (app *App) fetch(ctx context.Context, o fetchOptions, word string, patterns
 		return err
 	}
 	app.sayReport(report)
+	if len(patterns) > 0 && report.Files+report.Same+len(report.Conflicts)+len(report.Failed)+len(report.Refused)+len(report.Stale) == 0 {
+		return api.Errorf(api.NotFound, "cyclops show "+m.Job+" lists them", "no artifact of job %s matches %s", m.Job, strings.Join(patterns, " "))
+	}
 	for _, name := range report.Stale {
 		app.warn("output %s is stale: this job did not write it", name)
 	}

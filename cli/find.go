@@ -16,6 +16,9 @@ func (app *App) find(ctx context.Context, hostFlag, ref string) (*openHost, stri
 	if i := strings.LastIndexByte(ref, '/'); i > 0 {
 		hostFlag, ref = ref[:i], ref[i+1:]
 	}
+	if ref == "" { // an empty variable in a script must not pick somebody's newest job
+		return nil, "", api.Errorf(api.Usage, "name an id, the beginning of one, a name, or @1 for your latest", "an empty word names no job")
+	}
 	if hostFlag == "" {
 		entry, err := app.journal().Lookup(ref)
 		if err == nil {
@@ -52,6 +55,9 @@ func (app *App) openNamed(name string) (*openHost, error) {
 
 // findOn returns the id of the job on h that ref names: an id, the beginning of one, or a name.
 func (app *App) findOn(ctx context.Context, h *openHost, ref string) (string, error) {
+	if ref == "" {
+		return "", api.Errorf(api.Usage, "", "an empty word names no job")
+	}
 	if strings.HasPrefix(ref, "@") {
 		entry, err := app.journal().Lookup(ref)
 		if err == nil && entry.Host != h.Name {

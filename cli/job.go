@@ -210,6 +210,9 @@ func (app *App) fillWorkspace(job *manifest.Job, root *project.Root, f *jobFlags
 	if f.isolated && f.concurrent {
 		return "", api.Errorf(api.Usage, "", "--isolated and --concurrent exclude each other")
 	}
+	if f.isolated && f.workspace != "" {
+		return "", api.Errorf(api.Usage, "", "--isolated and --workspace exclude each other: an isolated job has a workspace of its own")
+	}
 	kept = firstOf(f.workspace, root.File.Workspace)
 	if kept == "" {
 		client, err := journal.ClientID(app.dirs)

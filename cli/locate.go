@@ -17,6 +17,9 @@ import (
 	"github.com/cyclops-fpga/cyclops/remote/hosts"
 )
 
+// manifestName is the file that a directory of a job is named for.
+const manifestName = "manifest.json"
+
 // located is a manifest and the way to the files that it lists.
 type located struct {
 	data   []byte
@@ -39,7 +42,7 @@ func (app *App) locate(ctx context.Context, hostFlag, word string) (*located, er
 	}
 	if info, err := os.Stat(word); err == nil && strings.ContainsAny(word, `./\`) {
 		if info.IsDir() {
-			word = filepath.Join(word, "manifest.json")
+			word = filepath.Join(word, manifestName)
 		}
 		return locateFile(word)
 	}
@@ -70,6 +73,10 @@ func (app *App) locateURL(ctx context.Context, word string) (*located, error) {
 // locateOn reads the manifest at an absolute path of host over SFTP.
 func (app *App) locateOn(ctx context.Context, host hosts.Host, file string) (*located, error) {
 	h := app.dial(host)
+	if path.Base(file) != manifestName && path.Ext(file) != ".json" {
+		file = path.Join(file, manifestName)
+	}
+	file = strings.TrimPrefix(file, "/~/") // below the home, where SFTP starts
 	files := &hostFiles{conn: h.conn, dir: path.Dir(file)}
 	l := &located{source: files, close: []func(){files.Close, h.Close}}
 	f, err := files.Open(ctx, path.Base(file))
@@ -126,9 +133,18 @@ func (app *App) locateJob(ctx context.Context, hostFlag, ref string) (*located, 
 
 // decode reads the manifest that was located.
 func (l *located) decode() (*manifest.Manifest, error) {
-	m, err := manifest.DecodeManifest(l.data)
-	if err != nil {
+	return decodeManifest(l.data)
+}
+
+// decodeManifest tells a manifest of a later version from one that is damaged.
+func decodeManifest(data []byte) (*manifest.Manifest, error) {
+	m, err := manifest.DecodeManifest(data)
+	var version *manifest.VersionError
+	switch {
+	case errors.As(err, &version):
 		return nil, api.Errorf(api.Incompatible, "a newer Cyclops on this machine reads it", "%w", err)
+	case err != nil:
+		return nil, api.Errorf(api.Corrupt, "", "%w", err)
 	}
 	return m, nil
 }

@@ -67,9 +67,9 @@ func (app *App) printManifest(data []byte, asJSON bool) error {
 		_, err := app.Out.Write(out.Bytes())
 		return err
 	}
-	m, err := manifest.DecodeManifest(data)
+	m, err := decodeManifest(data)
 	if err != nil {
-		return api.Errorf(api.Incompatible, "a newer Cyclops reads it", "%w", err)
+		return err
 	}
 	app.describe(m)
 	return nil

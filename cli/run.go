@@ -57,6 +57,9 @@ func (app *App) run(ctx context.Context, f *runFlags, args []string, dashed bool
 	if err := t.ship(ctx, &api.Follow{Log: true, Attach: true, Artifacts: pushedLimit}); err != nil {
 		return err
 	}
+	if ctx.Err() != nil {
+		return t.takeBack(ctx)
+	}
 	signals.attach(t.session)
 	if err := t.follow(ctx); err != nil {
 		return signals.explain(t, err)
@@ -71,6 +74,9 @@ func (t *trip) exit(statusFile string, undelivered error) error {
 	m := t.manifest
 	code := jobExit(m.State, m.ExitCode, m.Signal, m.Started != nil)
 	err := &exitError{code: code, err: t.explain()}
+	if undelivered == nil && m.Reason != "" {
+		undelivered = api.Errorf(api.Undelivered, "cyclops show "+m.Job, "job %s succeeded, but: %s", m.Job, m.Reason)
+	}
 	if undelivered != nil && m.State == manifest.Succeeded {
 		err = &exitError{code: exitCyclops, err: undelivered}
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -26,10 +27,21 @@ func (t *trip) ship(ctx context.Context, follow *api.Follow) error {
 	if err != nil {
 		return err
 	}
-	// Before the submit: should the line break during it, the id is known here.
-	if err := t.app.journal().Add(t.entry(hello.Store)); err != nil {
+	err = t.submit(ctx, follow, hello)
+	if !mayHaveJob(ctx, err) {
 		return err
 	}
+	return errors.Join(err, t.app.journal().Add(t.entry(hello.Store)))
+}
+
+// mayHaveJob tells whether the host has the job or may have it: then its id must be known here,
+// while a job that was refused must not become @1.
+func mayHaveJob(ctx context.Context, err error) bool {
+	return err == nil || ctx.Err() != nil || api.KindOf(err) == api.LostContact
+}
+
+// submit sends the tree, again when a file changed meanwhile, and the job.
+func (t *trip) submit(ctx context.Context, follow *api.Follow, hello api.Hello) (err error) {
 	s := remote.Shipment{Job: t.job, Data: hello.Data, Follow: follow, Cost: t.sayCost}
 	if t.tree == nil {
 		t.session, err = t.host.client.Submit(ctx, t.host.conn, s)
@@ -90,4 +102,16 @@ func rateText(verb string, done, total int64, elapsed time.Duration) string {
 	rate := float64(done) / seconds
 	left := time.Duration(float64(total-done) / rate * float64(time.Second))
 	return fmt.Sprintf("%s, %s/s, %s left", text, size(int64(rate)), duration(left))
+}
+
+// takeBack cancels a job that was accepted while a signal asked to give it up.
+func (t *trip) takeBack(ctx context.Context) error {
+	const patience = 5 * time.Second
+	cause := context.Cause(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if _, err := t.host.client.Cancel(ctx, t.job.ID, api.CancelRequest{Reason: "interrupted before it was accepted"}); err != nil {
+		return &exitError{code: jobVerbCode(cause), err: api.Errorf(api.LostContact, "cyclops cancel "+t.job.ID+" stops it", "interrupted, but job %s may run: %w", t.job.ID, err)}
+	}
+	return cause
 }

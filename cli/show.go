@@ -64,11 +64,7 @@ func (h *openHost) manifest(ctx context.Context, id string) (*manifest.Manifest,
 	if err != nil {
 		return nil, err
 	}
-	m, err := manifest.DecodeManifest(data)
-	if err != nil {
-		return nil, api.Errorf(api.Incompatible, "a newer Cyclops on this machine reads it", "%w", err)
-	}
-	return m, nil
+	return decodeManifest(data)
 }
 
 func (r *showReport) print(w io.Writer, colour bool, now time.Time) {

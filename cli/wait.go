@@ -68,9 +68,5 @@ func decodeResult(result *api.Result) (*manifest.Manifest, error) {
 	if result == nil {
 		return nil, api.Errorf(api.LostContact, "cyclops show JOB tells its state", "the executor ended the stream without a result")
 	}
-	m, err := manifest.DecodeManifest(result.Manifest)
-	if err != nil {
-		return nil, api.Errorf(api.Incompatible, "a newer Cyclops on this machine reads it", "%w", err)
-	}
-	return m, nil
+	return decodeManifest(result.Manifest)
 }

@@ -205,7 +205,7 @@ func ValidWorkspaceName(s string) bool {
 // ValidVariableName tells whether s can name an environment variable.
 func ValidVariableName(s string) bool {
 	for _, c := range []byte(s) {
-		if c == '=' || c == 0 {
+		if c == '=' || c <= ' ' || c == 0x7f {
 			return false
 		}
 	}

@@ -130,7 +130,7 @@ func (s *Session) failure(ctx context.Context, err error) error {
 	case errors.As(err, &e):
 		return e
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), isNetError(err):
-		return api.Errorf(api.LostContact, "the job goes on; cyclops logs -f JOB follows it again", "lost contact with the host: %w", err)
+		return api.Errorf(api.LostContact, "the job goes on; cyclops logs -f "+s.job+" follows it again", "lost contact with the host: %w", err)
 	}
 	return err
 }

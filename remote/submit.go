@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
@@ -31,6 +32,9 @@ type Shipment struct {
 	Sent   func(done, total int64)        // bytes of content, before compression; may be nil
 	Cost   func(objects int, bytes int64) // what a round sends, before it does; may be nil
 }
+
+// lastWord is how long a submit that is given up waits for the host's answer.
+const lastWord = 5 * time.Second
 
 // rounds is how often a host may say that something is missing before that is called its fault.
 const rounds = 4
@@ -94,7 +98,10 @@ func (s *submission) round(ctx context.Context) (*api.Missing, error) {
 			return nil, err
 		}
 	}
-	stop := context.AfterFunc(ctx, func() { s.session.conn.Close() })
+	// Closed at once the host could have the job and its owner not know: the answer gets a moment.
+	answered := make(chan struct{})
+	defer close(answered)
+	stop := context.AfterFunc(ctx, func() { s.giveUp(answered) })
 	defer stop()
 	failed := s.send(inline)
 	if fresh {
@@ -104,6 +111,16 @@ func (s *submission) round(ctx context.Context) (*api.Missing, error) {
 		return nil, s.session.failure(ctx, contactError(failed))
 	}
 	return s.answer(ctx)
+}
+
+func (s *submission) giveUp(answered <-chan struct{}) {
+	timer := time.NewTimer(lastWord)
+	defer timer.Stop()
+	select {
+	case <-answered:
+	case <-timer.C:
+		s.session.conn.Close()
+	}
 }
 
 // pack makes what the plan sends: bytes to ride inline, or an upload that the request names.

@@ -60,6 +60,9 @@ type Engine struct {
 
 	login loginEnvironment
 
+	// unrecorded holds the ends that the store could not take, by job id, as on a full disk.
+	unrecorded sync.Map
+
 	mu    sync.Mutex // guards what follows and every job in live
 	queue *queue.Queue
 	live  map[string]*job

@@ -121,6 +121,7 @@ func (e *Engine) info(j *job) api.JobInfo {
 
 // rowInfo is what the store knows of a job.
 func (e *Engine) rowInfo(row *store.Job) api.JobInfo {
+	e.latest(row)
 	info := api.JobInfo{
 		ID: row.ID, Seq: row.Seq, Name: row.Name, Project: row.About.Project, Labels: row.About.Labels, Owner: row.About.Owner,
 		Command: row.About.Command, State: row.State, Steps: row.About.Steps, Priority: row.Priority, Workspace: row.Workspace,

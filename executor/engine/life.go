@@ -10,6 +10,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/environ"
+	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
@@ -206,6 +207,7 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	e.mu.Unlock()
 	if err := e.Store.End(context.WithoutCancel(e.ctx), row); err != nil {
 		e.Log.Error("unable to record the end", "job", row.ID, "error", err)
+		e.recordLater(row)
 	}
 	j.pins.Release()
 	e.mu.Lock()
@@ -217,6 +219,37 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	e.orphan(orphans, "job "+row.ID+", which it was to come after, "+ending(row.State))
 	e.startNext()
 	e.standingsChanged()
+}
+
+// tryAgain is the time between two attempts to record an end that the store could not take.
+const tryAgain = 2 * time.Second
+
+// recordLater answers for an end from memory until the store has taken it; a daemon that leaves
+// first reads it from the manifest when it starts again.
+func (e *Engine) recordLater(row store.Job) {
+	e.unrecorded.Store(row.ID, row)
+	e.wg.Go(func() {
+		tick := time.NewTicker(tryAgain)
+		defer tick.Stop()
+		for {
+			select {
+			case <-e.ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if err := e.Store.End(e.ctx, row); err == nil {
+				e.unrecorded.Delete(row.ID)
+				return
+			}
+		}
+	})
+}
+
+// latest puts the end of a job that the store could not take in the place of what it has.
+func (e *Engine) latest(row *store.Job) {
+	if late, ok := e.unrecorded.Load(row.ID); ok {
+		*row = late.(store.Job)
+	}
 }
 
 // orphan cancels waiting jobs whose upstream job did not succeed. e.mu is held.

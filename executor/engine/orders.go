@@ -25,6 +25,7 @@ func (e *Engine) find(ctx context.Context, id string) (*job, store.Job, error) {
 		return j, store.Job{}, nil
 	}
 	row, err := e.Store.Get(ctx, id)
+	e.latest(&row)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, row, api.Errorf(api.NotFound, "cyclops ps --all lists the jobs there are", "%s has no job %s", e.Host, id)
 	}

@@ -104,7 +104,7 @@ func (s *Server) checkVersion(next http.Handler) http.Handler {
 }
 
 func incompatible(theirs int) *api.Error {
-	hint := "cyclops install HOST brings the executor up to date"
+	hint := "cyclops install HOST brings it up to date; on this machine, cyclops executor stop does"
 	if theirs < api.MinVersion {
 		hint = "install a newer cyclops on the client"
 	}

@@ -20,7 +20,7 @@ import (
 
 // socketPath is where a link listens.
 func (c linkConfig) socketPath() string {
-	return filepath.Join(c.Dirs.Runtime, fmt.Sprintf("link%d-%s", linkVersion, c.key()))
+	return filepath.Join(c.Dirs.Runtime, fmt.Sprintf("link%d.%d-%s", linkVersion, api.Version, c.key()))
 }
 
 func (c linkConfig) fits() bool { return len(c.socketPath()) <= api.MaxSocketPath }

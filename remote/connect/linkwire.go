@@ -11,7 +11,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 )
 
-// linkVersion is part of the socket's name, so that a link of another version is never spoken with.
+// linkVersion, with the version of the API, is part of the socket's name, so that a link of another version is never spoken with.
 //
 //	1  2026-11-21  first version
 const linkVersion = 1

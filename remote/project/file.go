@@ -8,6 +8,8 @@ import (
 	"path"
 	"path/filepath"
 
+	"github.com/bmatcuk/doublestar/v4"
+
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/strict"
@@ -171,6 +173,9 @@ func (o *Outputs) check() error {
 func CheckOutput(pattern string) error {
 	if pattern == "" || !filepath.IsLocal(filepath.FromSlash(path.Clean(pattern))) {
 		return fmt.Errorf("output %q leads out of the project", pattern)
+	}
+	if !doublestar.ValidatePattern(pattern) {
+		return fmt.Errorf("output %q is no pattern: close its brackets", pattern)
 	}
 	return nil
 }
