@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 )
 
@@ -126,12 +127,10 @@ func (l *listener) Close() error {
 	return err
 }
 
-// answers tells whether a daemon takes connections.
+// answers tells whether a daemon says hello. That one connects is not enough: the socket of a
+// daemon that was killed takes connections until its last thread is gone.
 func answers(ctx context.Context, d layout.Data) bool {
-	conn, err := Dial(ctx, d)
-	if err != nil {
-		return false
-	}
-	conn.Close()
-	return true
+	_, err := Hello(ctx, d)
+	var refused *api.Error // a daemon of another version says no, and is one
+	return err == nil || errors.As(err, &refused) && refused.Kind != api.Unreachable
 }
