@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/remote/connect"
 	"github.com/cyclops-fpga/cyclops/remote/fetch"
 	"github.com/pkg/sftp"
@@ -97,7 +98,7 @@ func (t *trip) sayLeft(r *fetch.Report) {
 	for _, a := range r.Left {
 		bytes += a.Size
 	}
-	t.app.warn("%s (%s) stayed on the host, %s first: cyclops fetch --all %s", count(len(r.Left), "output", "outputs"), size(bytes), r.Left[0].Name, t.job.ID)
+	t.app.warn("%s (%s) stayed on the host, %s first: cyclops fetch --all %s", count(len(r.Left), "output", "outputs"), human.Size(bytes), r.Left[0].Name, t.job.ID)
 }
 
 // hostFiles opens SFTP channels when the first file is asked for: most fetches need none.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/remote/fetch"
 	"github.com/cyclops-fpga/cyclops/remote/ship"
 	"github.com/spf13/cobra"
@@ -71,7 +72,7 @@ func (app *App) fetch(ctx context.Context, o fetchOptions, word string, patterns
 		app.warn("output %s is stale: this job did not write it", name)
 	}
 	if term.IsTerminal(app.Err) || app.verbose {
-		fmt.Fprintf(app.Err, "%s fetched (%s), %d here already\n", count(report.Files, "file", "files"), size(report.Bytes), report.Same)
+		fmt.Fprintf(app.Err, "%s fetched (%s), %d here already\n", count(report.Files, "file", "files"), human.Size(report.Bytes), report.Same)
 	}
 	return report.Err()
 }

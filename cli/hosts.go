@@ -8,6 +8,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/remote/hosts"
 	"github.com/spf13/cobra"
 )
@@ -108,7 +109,7 @@ func hostTable(list []hostReport) *term.Table {
 		if s.Draining {
 			version += ", drains"
 		}
-		t.Row(name, dash(h.Address), version, fmt.Sprint(s.Running), fmt.Sprint(s.Queued), fmt.Sprint(s.Slots), size(s.DiskFree))
+		t.Row(name, dash(h.Address), version, fmt.Sprint(s.Running), fmt.Sprint(s.Queued), fmt.Sprint(s.Slots), human.Size(s.DiskFree))
 	}
 	return t
 }

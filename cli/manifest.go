@@ -10,6 +10,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/manifest/schema"
 	"github.com/spf13/cobra"
 )
@@ -91,7 +92,7 @@ func (app *App) describe(m *manifest.Manifest) {
 	}
 	line("host", "%s, executor %s, store %s", m.Host, m.Executor, m.Store)
 	if m.Started != nil {
-		line("ran", "%s, until %s", duration(m.Ended.Sub(*m.Started)), m.Ended.Local().Format(time.DateTime))
+		line("ran", "%s, until %s", human.Duration(m.Ended.Sub(*m.Started)), m.Ended.Local().Format(time.DateTime))
 	}
 	for _, s := range m.Steps {
 		if s.Name != "" {

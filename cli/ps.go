@@ -10,6 +10,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/remote"
 	"github.com/spf13/cobra"
 )
@@ -154,7 +155,7 @@ func mergeJobs(a, b []api.JobInfo) []api.JobInfo {
 func jobTable(jobs []api.JobInfo, now time.Time) *term.Table {
 	t := term.NewTable("ID", "STATE", "NAME", "PROJECT", "AGE", "TIME", "COMMAND")
 	for _, j := range jobs {
-		t.Row(j.ID, stateText(j), dash(j.Name), dash(j.Project), since(j.Accepted, now), jobTime(j, now), shorten(j.Command, 60))
+		t.Row(j.ID, stateText(j), dash(j.Name), dash(j.Project), human.Age(now.Sub(j.Accepted)), jobTime(j, now), shorten(j.Command, 60))
 		t.Colour(1, stateColour(j.State))
 	}
 	return t
@@ -193,9 +194,9 @@ func jobTime(j api.JobInfo, now time.Time) string {
 	case j.Started == nil:
 		return "-"
 	case j.Ended == nil:
-		return duration(now.Sub(*j.Started))
+		return human.Duration(now.Sub(*j.Started))
 	}
-	return duration(j.Ended.Sub(*j.Started))
+	return human.Duration(j.Ended.Sub(*j.Started))
 }
 
 func dash(text string) string { return firstOf(text, "-") }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/spf13/cobra"
 )
 
@@ -28,7 +29,7 @@ func newRmCommand(app *App) *cobra.Command {
 				return nil
 			})
 			if freed > 0 && term.IsTerminal(app.Err) {
-				fmt.Fprintf(app.Err, "freed %s\n", size(freed))
+				fmt.Fprintf(app.Err, "freed %s\n", human.Size(freed))
 			}
 			return err
 		},

@@ -7,6 +7,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/spf13/cobra"
 )
 
@@ -117,9 +118,9 @@ func (t *trip) conclude(undelivered error) {
 	if m.Started == nil {
 		return
 	}
-	text := fmt.Sprintf("%s after %s", m.State, duration(m.Ended.Sub(*m.Started)))
+	text := fmt.Sprintf("%s after %s", m.State, human.Duration(m.Ended.Sub(*m.Started)))
 	if n := t.fetched.Files; n > 0 && undelivered == nil {
-		text += fmt.Sprintf(", %s fetched (%s)", count(n, "file", "files"), size(t.fetched.Bytes))
+		text += fmt.Sprintf(", %s fetched (%s)", count(n, "file", "files"), human.Size(t.fetched.Bytes))
 	}
 	fmt.Fprintf(t.app.Err, "%s %s\n", term.Paint(colour, stateColour(m.State), "●"), text)
 }

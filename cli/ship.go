@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/remote"
 	"github.com/cyclops-fpga/cyclops/remote/journal"
 	"github.com/cyclops-fpga/cyclops/remote/scan"
@@ -75,7 +76,7 @@ func (t *trip) entry(store string) journal.Entry {
 // sayCost tells with -v what an edit costs.
 func (t *trip) sayCost(objects int, bytes int64) {
 	if t.app.verbose {
-		fmt.Fprintf(t.app.Err, "cyclops: sending %s, %s before compression\n", count(objects, "object", "objects"), size(bytes))
+		fmt.Fprintf(t.app.Err, "cyclops: sending %s, %s before compression\n", count(objects, "object", "objects"), human.Size(bytes))
 	}
 }
 
@@ -94,14 +95,14 @@ func (t *trip) showSent() func(done, total int64) {
 
 // rateText says how far something is: bytes, rate, time that remains.
 func rateText(verb string, done, total int64, elapsed time.Duration) string {
-	text := fmt.Sprintf("%s: %s of %s", verb, size(done), size(total))
+	text := fmt.Sprintf("%s: %s of %s", verb, human.Size(done), human.Size(total))
 	seconds := elapsed.Seconds()
 	if done <= 0 || seconds < 0.5 {
 		return text
 	}
 	rate := float64(done) / seconds
 	left := time.Duration(float64(total-done) / rate * float64(time.Second))
-	return fmt.Sprintf("%s, %s/s, %s left", text, size(int64(rate)), duration(left))
+	return fmt.Sprintf("%s, %s/s, %s left", text, human.Size(int64(rate)), human.Duration(left))
 }
 
 // takeBack cancels a job that was accepted while a signal asked to give it up.

@@ -10,6 +10,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/spf13/cobra"
 )
 
@@ -90,7 +91,7 @@ func (r *showReport) print(w io.Writer, colour bool, now time.Time) {
 		line("ran", "%s, from %s", jobTime(j, now), j.Started.Local().Format(time.DateTime))
 	}
 	line("workspace", "%s", j.Workspace)
-	line("log", "%s", size(j.LogSize))
+	line("log", "%s", human.Size(j.LogSize))
 	line("location", "%s", j.Location)
 	for _, s := range j.Steps {
 		if s.Name != "" {
@@ -107,21 +108,21 @@ func stepText(s api.StepInfo, now time.Time) string {
 	case s.Started == nil:
 		return "not started"
 	case s.Ended == nil:
-		return "running for " + duration(now.Sub(*s.Started))
+		return "running for " + human.Duration(now.Sub(*s.Started))
 	case s.ExitCode == nil:
-		return duration(s.Ended.Sub(*s.Started)) + ", ended by a signal"
+		return human.Duration(s.Ended.Sub(*s.Started)) + ", ended by a signal"
 	}
-	return fmt.Sprintf("%s, exit code %d", duration(s.Ended.Sub(*s.Started)), *s.ExitCode)
+	return fmt.Sprintf("%s, exit code %d", human.Duration(s.Ended.Sub(*s.Started)), *s.ExitCode)
 }
 
 func printManifestSummary(line func(key, format string, args ...any), m *manifest.Manifest) {
 	if m.Input.Snapshot != "" {
-		line("inputs", "%d files, %s, snapshot %s%s", m.Input.Files, size(m.Input.Bytes), m.Input.Snapshot.Short(), gitText(m.Input.Git))
+		line("inputs", "%d files, %s, snapshot %s%s", m.Input.Files, human.Size(m.Input.Bytes), m.Input.Snapshot.Short(), gitText(m.Input.Git))
 	}
-	line("used", "%s CPU, %s memory at most", duration(time.Duration(m.Usage.CPUSeconds*float64(time.Second))), size(m.Usage.PeakMemoryBytes))
+	line("used", "%s CPU, %s memory at most", human.Duration(time.Duration(m.Usage.CPUSeconds*float64(time.Second))), human.Size(m.Usage.PeakMemoryBytes))
 	for _, a := range m.Artifacts {
 		if !a.OwnLog() {
-			line(string(a.Kind), "%-32s %10s%s", a.Name, size(a.Size), staleText(a))
+			line(string(a.Kind), "%-32s %10s%s", a.Name, human.Size(a.Size), staleText(a))
 		}
 	}
 	for _, pattern := range m.Missing {

@@ -14,6 +14,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/remote"
 	"github.com/cyclops-fpga/cyclops/remote/fetch"
 	"github.com/cyclops-fpga/cyclops/remote/hosts"
@@ -131,7 +132,7 @@ func (t *trip) take(ctx context.Context) (*scan.Tree, error) {
 		if p == nil {
 			return "reading the tree"
 		}
-		return fmt.Sprintf("reading the tree: %d files, %s hashed", p.Files, size(p.Hashed))
+		return fmt.Sprintf("reading the tree: %d files, %s hashed", p.Files, human.Size(p.Hashed))
 	})
 	defer t.status.Say(nil)
 	return scan.Take(ctx, scan.Options{

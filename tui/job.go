@@ -6,6 +6,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 )
 
 func (m *Model) openJob() tea.Cmd {
@@ -68,7 +69,7 @@ func (m *Model) recordLines() []string {
 	optional("accepted", j.Accepted.In(m.now.Location()).Format(time.DateTime))
 	optional("ran", jobTime(j, m.now))
 	optional("workspace", j.Workspace)
-	optional("log", size(j.LogSize))
+	optional("log", human.Size(j.LogSize))
 	optional("location", j.Location)
 	lines = append(lines, m.stepLines(j)...)
 	return append(lines, m.artifactLines(j)...)
@@ -122,7 +123,7 @@ func (m *Model) artifactLines(j api.JobInfo) []string {
 		if !a.Fresh {
 			name += "  (not written by this job)"
 		}
-		lines = append(lines, " "+fit(string(a.Kind), 10)+" "+fmt.Sprintf("%10s", size(a.Size))+"  "+fit(name, m.width-24))
+		lines = append(lines, " "+fit(string(a.Kind), 10)+" "+fmt.Sprintf("%10s", human.Size(a.Size))+"  "+fit(name, m.width-24))
 	}
 	for _, pattern := range m.manifest.Missing {
 		lines = append(lines, " "+paint(m.theme.warn, fit("missing", 10))+fit(" "+pattern, m.width-11))

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 )
 
 func (m *Model) jobsKey(key string) tea.Cmd {
@@ -109,9 +110,9 @@ func (m *Model) jobLines(height int) []string {
 func (m *Model) jobRow(j api.JobInfo) string {
 	colour := m.theme.state(j.State)
 	if j.ID == m.selected {
-		return paint(m.theme.selected, m.row(stateText(j), dash(j.Name), dash(j.Project), age(m.now.Sub(j.Accepted)), jobTime(j, m.now), j.Command, ""))
+		return paint(m.theme.selected, m.row(stateText(j), dash(j.Name), dash(j.Project), human.Age(m.now.Sub(j.Accepted)), jobTime(j, m.now), j.Command, ""))
 	}
-	return m.row(stateText(j), dash(j.Name), dash(j.Project), age(m.now.Sub(j.Accepted)), jobTime(j, m.now), j.Command, colour)
+	return m.row(stateText(j), dash(j.Name), dash(j.Project), human.Age(m.now.Sub(j.Accepted)), jobTime(j, m.now), j.Command, colour)
 }
 
 // row lays a job out; a narrow screen has no room for the project.
@@ -149,7 +150,7 @@ func span(from, to *time.Time, now time.Time) string {
 	case from == nil:
 		return "-"
 	case to == nil:
-		return duration(now.Sub(*from))
+		return human.Duration(now.Sub(*from))
 	}
-	return duration(to.Sub(*from))
+	return human.Duration(to.Sub(*from))
 }

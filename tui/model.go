@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 )
 
 type view int
@@ -117,7 +118,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 // takeJobs keeps what was known when the host does not answer.
 func (m *Model) takeJobs(look Jobs) tea.Cmd {
 	if look.Err != nil {
-		m.problem = fmt.Sprintf("%s does not answer, trying again every %s: %v", m.client.Host(), duration(look.Retry), look.Err)
+		m.problem = fmt.Sprintf("%s does not answer, trying again every %s: %v", m.client.Host(), human.Duration(look.Retry), look.Err)
 		return receive(m.watch)
 	}
 	before, known := m.job()
