@@ -69,9 +69,36 @@ type Job struct {
 	TimeoutSecs   float64           `json:"timeoutSeconds,omitempty"` // 0: none
 	GraceSecs     float64           `json:"graceSeconds,omitempty"`   // between TERM and KILL; 0: the default of 10 s
 	Outputs       Outputs           `json:"outputs"`
-	Stdin         bool              `json:"stdin,omitempty"` // a client will send it; otherwise it is empty
+	Stdin         bool              `json:"stdin,omitempty"`    // a client will send it; otherwise it is empty
+	Terminal      *Terminal         `json:"terminal,omitempty"` // nil: pipes
+	SamePath      *SamePath         `json:"samePath,omitempty"` // nil: the job sees its workspace where the host keeps it
+	Home          Home              `json:"home,omitempty"`
+	SetUID        bool              `json:"setUid,omitempty"` // it runs set-uid programs, which no namespace of its own allows
+	Beside        string            `json:"beside,omitempty"` // id of a job in whose workspace and environment this one runs: no inputs, outputs, slot
 	RetryOf       string            `json:"retryOf,omitempty"`
 }
+
+// Terminal asks for a pseudo-terminal instead of pipes.
+type Terminal struct {
+	Term string `json:"term"` // $TERM of the client
+	Rows int    `json:"rows"`
+	Cols int    `json:"cols"`
+}
+
+// SamePath asks that the job sees its workspace at the path that the tree has on the client.
+type SamePath struct {
+	Root    string `json:"root"`              // absolute, on the client
+	Require bool   `json:"require,omitempty"` // fail where it cannot be had
+}
+
+// Home says which home directory a job gets.
+type Home string
+
+// The homes of a job.
+const (
+	UserHome    Home = ""        // the host user's own
+	PrivateHome Home = "private" // an empty one of this job alone
+)
 
 // Step is a named phase of a job. Exactly one of Argv (run as it is, no shell) and Run
 // (given to /bin/sh -c) is set. A job of one command has one step without a name.
@@ -169,6 +196,15 @@ func (j *Job) Validate() error {
 	}
 	if j.Dir != "" && (!filepath.IsLocal(j.Dir) || path.Clean(j.Dir) != j.Dir) {
 		return fmt.Errorf("directory %q leaves the workspace", j.Dir)
+	}
+	if j.SamePath != nil && (!path.IsAbs(j.SamePath.Root) || path.Clean(j.SamePath.Root) != j.SamePath.Root) {
+		return fmt.Errorf("the tree's path %q is not absolute and clean", j.SamePath.Root)
+	}
+	if j.Home != UserHome && j.Home != PrivateHome {
+		return fmt.Errorf("home %q is unknown", j.Home)
+	}
+	if j.Beside != "" && !ValidID(j.Beside) {
+		return fmt.Errorf("%q, beside which job %s is to run, is no job id", j.Beside, j.ID)
 	}
 	for _, v := range j.Env {
 		if !ValidVariableName(v.Name) {

@@ -33,20 +33,26 @@ type Manifest struct {
 
 	Steps       []StepRecord     `json:"steps"`
 	Dir         string           `json:"dir,omitempty"`
+	Terminal    bool             `json:"terminal,omitempty"` // it ran on one, so that its log knows no stderr
+	Home        Home             `json:"home,omitempty"`
+	Beside      string           `json:"beside,omitempty"` // id of the job in whose workspace it ran
 	Workspace   WorkspaceRecord  `json:"workspace"`
 	Input       InputRecord      `json:"input"`
 	Environment []VariableRecord `json:"environment,omitempty"`
 	Tools       []ToolRecord     `json:"tools,omitempty"`
 	Resources   Resources        `json:"resources"`
 
-	Artifacts []Artifact     `json:"artifacts"`
-	Missing   []string       `json:"missing,omitempty"` // output globs that nothing matched
-	Stale     []StaleOutput  `json:"stale,omitempty"`   // output globs that only older files matched
-	Refused   []Refusal      `json:"refused,omitempty"` // files that cannot be outputs
-	Upstream  []Upstream     `json:"upstream,omitempty"`
-	Usage     Usage          `json:"usage"`
-	Metrics   map[string]any `json:"metrics,omitempty"` // what tools report of their work
-	Extra     map[string]any `json:"extra,omitempty"`
+	Artifacts []Artifact    `json:"artifacts"`
+	Missing   []string      `json:"missing,omitempty"` // output globs that nothing matched
+	Stale     []StaleOutput `json:"stale,omitempty"`   // output globs that only older files matched
+	Refused   []Refusal     `json:"refused,omitempty"` // files that cannot be outputs
+	// ChangedInputs are inputs that the job rewrote and that are no artifacts: the next run
+	// restores them.
+	ChangedInputs []string       `json:"changedInputs,omitempty"`
+	Upstream      []Upstream     `json:"upstream,omitempty"`
+	Usage         Usage          `json:"usage"`
+	Metrics       map[string]any `json:"metrics,omitempty"` // what tools report of their work
+	Extra         map[string]any `json:"extra,omitempty"`
 }
 
 // StepRecord says what became of one step.
@@ -65,6 +71,10 @@ type WorkspaceRecord struct {
 	Name string        `json:"name"`
 	Mode WorkspaceMode `json:"mode"`
 	Path string        `json:"path"` // absolute, on the host
+	// Seen is the path at which the job saw it, where that is not Path.
+	Seen string `json:"seen,omitempty"`
+	// NotSeen is why the job did not see it at the path that was asked for.
+	NotSeen string `json:"notSeen,omitempty"`
 }
 
 // InputRecord says what the job worked on. Pinned is false when other jobs could change

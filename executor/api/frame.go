@@ -40,7 +40,9 @@ const (
 	FrameCancel        FrameType = 23 // → CancelRequest
 	FrameControl       FrameType = 24 // ← ControlHello; first frame of a supervisor
 	FrameGrew          FrameType = 25 // ← new size of the log
-	FrameStdinClosed   FrameType = 26 // ← the job takes no more input; nothing is wrong
+	FrameStdinClosed   FrameType = 26 // ← the job takes no more input, or none of this client; nothing is wrong
+	FrameStdinTake     FrameType = 27 // → StdinTake; the daemon's word to a supervisor, for the client whose Follow names an input
+	FrameStdinOwner    FrameType = 28 // ← StdinOwner, after each StdinTake
 )
 
 // MaxFrame is the largest payload of a frame in bytes.

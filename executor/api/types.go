@@ -72,7 +72,10 @@ type JobInfo struct {
 	Reason    string            `json:"reason,omitempty"`
 	Snapshot  manifest.Digest   `json:"snapshot,omitempty"`
 	LogSize   int64             `json:"logSize"`
-	Location  string            `json:"location"` // directory of the job on the host, absolute
+	Terminal  bool              `json:"terminal,omitempty"` // it runs on one
+	Beside    string            `json:"beside,omitempty"`   // id of the job in whose workspace it runs
+	Warnings  []string          `json:"warnings,omitempty"` // of a running job, for people
+	Location  string            `json:"location"`           // directory of the job on the host, absolute
 }
 
 // StepInfo is a step's name and state.
@@ -123,6 +126,8 @@ type EnvironmentReport struct {
 	Names   []string `json:"names"`
 	Path    string   `json:"path"`
 	Warning string   `json:"warning,omitempty"`
+	// SamePathOff is why jobs cannot see their workspace at the client's path; empty: they can.
+	SamePathOff string `json:"samePathOff,omitempty"`
 }
 
 // MissingRequest asks which objects the store lacks. What it has is held for Job for a day,
@@ -158,7 +163,8 @@ type Follow struct {
 	Since     int64  `json:"since,omitempty"`     // Unix nanoseconds: leave out what is older
 	Stream    string `json:"stream,omitempty"`    // "stdout", "stderr"; empty: both
 	Once      bool   `json:"once,omitempty"`      // end at the log's present end instead of the job's
-	Attach    bool   `json:"attach,omitempty"`    // this client may send Stdin, Signal, Resize
+	Attach    bool   `json:"attach,omitempty"`    // this client may send Signal and Resize
+	Input     string `json:"input,omitempty"`     // names this client's standard input, which takes the place of another's; empty: it sends none
 	Artifacts int64  `json:"artifacts,omitempty"` // push fetched artifacts of up to so many bytes in all after Result
 }
 
@@ -198,4 +204,29 @@ type Signal struct {
 type Resize struct {
 	Rows int `json:"rows"`
 	Cols int `json:"cols"`
+}
+
+// StdinTake gives a job's input to the client that calls it by this name.
+type StdinTake struct {
+	Input string `json:"input"`
+}
+
+// StdinOwner says whose input the job takes, and from where on.
+type StdinOwner struct {
+	Input    string `json:"input"`
+	Received int64  `json:"received"` // offset at which the owner goes on
+}
+
+// FileList answers PathFiles.
+type FileList struct {
+	Dir   string     `json:"dir"` // of the workspace on the host, absolute
+	Files []FileInfo `json:"files"`
+}
+
+// FileInfo is a file of a workspace as it is now.
+type FileInfo struct {
+	Name     string    `json:"name"` // slash-separated, below the workspace
+	Size     int64     `json:"size"`
+	Mode     uint32    `json:"mode"` // permission bits
+	Modified time.Time `json:"modified"`
 }

@@ -32,6 +32,9 @@ const (
 // UpgradeProtocol is the token that turns an exchange into a stream of frames.
 const UpgradeProtocol = "cyclops-stream/1"
 
+// ForwardProtocol is the token that turns an exchange into a TCP connection from the job's host.
+const ForwardProtocol = "cyclops-forward/1"
+
 // Paths of the API. {id} stands for a whole job id.
 const (
 	PathHello       = "/v1/hello"              // GET → Hello
@@ -46,5 +49,7 @@ const (
 	PathMissing     = "/v1/objects/missing"    // POST MissingRequest → MissingReply
 	PathEnvironment = "/v1/environment"        // POST → EnvironmentReport; reads the login environment again
 	PathDrain       = "/v1/drain"              // POST DrainRequest → Hello
+	PathForward     = "/v1/jobs/{id}/forward"  // POST ?to=HOST:PORT with Upgrade: ForwardProtocol → the bytes of a TCP connection from the job's host
+	PathFiles       = "/v1/jobs/{id}/files"    // GET ?glob= → FileList; files of the job's workspace that the job wrote
 	PathShutdown    = "/v1/shutdown"           // POST → Hello; the daemon leaves, supervisors stay
 )
