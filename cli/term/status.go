@@ -23,6 +23,7 @@ type Status struct {
 
 	mu     sync.Mutex
 	text   func() string
+	over   func() string // takes the place of text, at once
 	since  time.Time
 	shown  bool
 	held   bool // a question stands on the terminal
@@ -48,6 +49,14 @@ func (s *Status) Say(text func() string) {
 	defer s.mu.Unlock()
 	s.erase()
 	s.text, s.since = text, time.Now()
+}
+
+// Over puts something urgent in the place of what is being done, at once; nil: that is over.
+func (s *Status) Over(text func() string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.erase()
+	s.over = text
 }
 
 // Hold keeps the line away, for a question that must stand alone, until it is called with false.
@@ -96,13 +105,14 @@ func (s *Status) loop() {
 func (s *Status) draw(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.text == nil || s.held || s.column || now.Sub(s.since) < quiet {
-		return
-	}
-	line := s.text()
+	line := s.line(now)
 	if line == "" {
 		s.erase()
 		return
+	}
+	if s.column { // only for what is urgent
+		io.WriteString(s.f, "\n")
+		s.column = false
 	}
 	width, _, err := xterm.GetSize(int(s.f.Fd()))
 	if err != nil || width < 2 {
@@ -111,6 +121,19 @@ func (s *Status) draw(now time.Time) {
 	runes := []rune(line)
 	io.WriteString(s.f, "\r\x1b[K"+string(runes[:min(len(runes), width-1)]))
 	s.shown = true
+}
+
+// line returns what is to be shown now; it wants mu.
+func (s *Status) line(now time.Time) string {
+	switch {
+	case s.held:
+		return ""
+	case s.over != nil:
+		return s.over()
+	case s.text == nil || s.column || now.Sub(s.since) < quiet:
+		return ""
+	}
+	return s.text()
 }
 
 // erase wants mu.

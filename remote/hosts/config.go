@@ -29,6 +29,8 @@ type Config struct {
 	Default    string           `toml:"host"`
 	LinkIdle   *Duration        `toml:"link_idle"`
 	FetchLimit *Size            `toml:"fetch_limit"`
+	Patience   *Patience        `toml:"patience"`    // without contact; nil: as the command chooses
+	DetachKeys *string          `toml:"detach_keys"` // nil: the usual ones; empty: none
 	Hosts      map[string]Entry `toml:"hosts"`
 }
 

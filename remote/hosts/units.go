@@ -20,6 +20,26 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Patience is how long to go on without contact: "5m", "0" for not at all, or "forever".
+type Patience time.Duration
+
+// Forever is the patience that is never used up.
+const Forever Patience = -1
+
+// UnmarshalText reads a duration that is not negative, or "forever".
+func (p *Patience) UnmarshalText(text []byte) error {
+	if string(text) == "forever" {
+		*p = Forever
+		return nil
+	}
+	var d Duration
+	if err := d.UnmarshalText(text); err != nil {
+		return fmt.Errorf("%q is neither a duration such as 5m nor forever", text)
+	}
+	*p = Patience(d)
+	return nil
+}
+
 // Size is a number of bytes written as text: "64MiB", "1 GB", "4096".
 type Size int64
 
