@@ -14,7 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/command"
 	"github.com/cyclops-fpga/cyclops/executor/joblog"
+	"github.com/cyclops-fpga/cyclops/executor/workspace"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
@@ -40,8 +42,9 @@ type supervisor struct {
 	out      *output
 	in       *input
 	null     *os.File
-	start    time.Time // from which on a file's ctime makes it this job's
-	final    *os.File  // becomes the manifest
+	start    time.Time        // from which on a file's ctime makes it this job's
+	share    *workspace.Share // of a concurrent job: its place in the workspace; held until the process ends
+	final    *os.File         // becomes the manifest
 	group    foreground
 	notes    []string // what else went wrong, for the reason
 }
@@ -182,7 +185,7 @@ func (s *supervisor) failure() string {
 		return what + " was ended by SIGKILL, which nobody asked for here: the machine may have run out of memory"
 	case r.Signal != "":
 		return fmt.Sprintf("%s was ended by SIG%s", what, r.Signal)
-	case r.ExitCode != nil && *r.ExitCode == exitNotFound:
+	case r.ExitCode != nil && *r.ExitCode == command.ExitNotFound:
 		return what + " was not found (exit code 127)"
 	case r.ExitCode != nil:
 		return fmt.Sprintf("%s ended with exit code %d", what, *r.ExitCode)

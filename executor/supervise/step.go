@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/command"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
@@ -55,7 +56,7 @@ func (s *supervisor) runStep(step manifest.Step, rec *manifest.StepRecord, env [
 	var no *cannot
 	if errors.As(err, &no) {
 		s.out.say("cyclops: " + no.Error() + "\n")
-		rec.ExitCode = &no.code
+		rec.ExitCode = &no.Code
 		return nil
 	}
 	if err != nil {
@@ -98,7 +99,7 @@ func signalName(sig syscall.Signal) string {
 // startStep starts a step in a session of its own.
 func (s *supervisor) startStep(step manifest.Step, env []string, dir string) (int, <-chan unix.WaitStatus, error) {
 	argv := commandOf(step)
-	file, err := find(argv[0], dir, env)
+	file, err := command.Find(argv[0], dir, env)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -108,11 +109,11 @@ func (s *supervisor) startStep(step manifest.Step, env []string, dir string) (in
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	}
 	pid, done, err := s.children.start(file, argv, attr)
-	if errors.Is(err, syscall.ENOEXEC) && script(file, dir) {
+	if errors.Is(err, syscall.ENOEXEC) && command.Script(file, dir) {
 		pid, done, err = s.children.start("/bin/sh", append([]string{"/bin/sh", file}, argv[1:]...), attr)
 	}
 	if err != nil {
-		err = refused(argv[0], file, dir, err)
+		err = command.Refused(argv[0], file, dir, err)
 	}
 	return pid, done, err
 }
