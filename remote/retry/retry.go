@@ -11,84 +11,180 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 )
 
-// The time between two attempts doubles from first to most: contact resumes within 2 s of the
-// line's return.
+// The time between the beginnings of two attempts doubles from first to most: contact resumes
+// within 2 s of the line's return, and at once after a line that only broke.
 const (
-	first = 100 * time.Millisecond
+	first = 20 * time.Millisecond
 	most  = 1500 * time.Millisecond
 )
 
+// What a host says while it comes back, and what it may go on saying only for so long.
+const (
+	absent   = 30 * time.Second // without an executor: an install replaces it
+	refusals = 3                // not let in: an agent may come back later than the network
+)
+
 // Patience says how long to go on, and tells a person of it. One Patience serves all work of a
-// command: the line is lost once, not once for each channel.
+// command: the line is lost once, not once for each channel. A nil Patience has none.
+//
+// Until the host was heard of, with Alive or by a line that broke, a host that cannot be reached
+// is one that was never there: that is an error at once.
 type Patience struct {
 	Limit time.Duration   // without contact; 0: for ever
-	Lost  func(err error) // the line is gone; may be nil
-	Back  func()          // it is back; may be nil
+	Lost  func(err error) // the line is gone; may be nil, and must not call back
+	Back  func()          // it is back; may be nil, and must not call back
 
-	mu    sync.Mutex
-	since time.Time // contact was lost; zero: there is contact
+	telling sync.Mutex // one at a time and in order: held around Lost and Back
+	mu      sync.Mutex
+	met     bool      // the host was heard of
+	since   time.Time // contact was lost; zero: there is contact
+	refused int       // how often the host let nobody in since
+	last    error     // why there is no contact
 }
 
 // Do does work until it succeeds or fails for another reason than a broken line. work must go on
-// where the last attempt stopped, and call Alive when it hears of the host again.
+// where the last attempt stopped, and call Alive once in each attempt, when it hears of the host.
+// Its context ends with the attempt.
 func (p *Patience) Do(ctx context.Context, work func(ctx context.Context) error) error {
-	wait := first
-	for {
-		err := work(ctx)
+	if p == nil {
+		return work(ctx)
+	}
+	for wait := first; ; wait = min(2*wait, most) {
+		began := time.Now()
+		err := p.attempt(ctx, work)
 		if err == nil {
 			p.Alive()
 			return nil
 		}
-		if ctx.Err() != nil || !Broken(err) {
+		if ctx.Err() != nil {
 			return err
 		}
-		fresh := p.lost(err)
-		if fresh {
+		fresh, again := p.lost(err)
+		if !again {
+			return err
+		}
+		switch {
+		case api.KindOf(err) == api.Auth:
+			wait = most // who asks often is shut out
+		case fresh:
 			wait = first
 		}
-		if p.spent() {
+		if err := p.pause(ctx, wait-time.Since(began)); err != nil {
 			return err
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
-		}
-		wait = min(2*wait, most)
 	}
+}
+
+// attempt gives an attempt that begins without contact the time that is left.
+func (p *Patience) attempt(ctx context.Context, work func(ctx context.Context) error) error {
+	left, limited := p.left()
+	if !limited {
+		return work(ctx)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(left, func() {
+		if left, lost := p.left(); lost && left <= 0 {
+			cancel(errSpent)
+		}
+	})
+	defer timer.Stop()
+	err := work(ctx)
+	if err != nil && context.Cause(ctx) == errSpent {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.last
+	}
+	return err
+}
+
+var errSpent = errors.New("patience is used up")
+
+// pause waits before the next attempt.
+func (p *Patience) pause(ctx context.Context, wait time.Duration) error {
+	if left, limited := p.left(); limited {
+		wait = min(wait, left)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// left returns how long there may be no contact yet; limited is false while there is contact,
+// and when it may be for ever.
+func (p *Patience) left() (left time.Duration, limited bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.Limit <= 0 || p.since.IsZero() {
+		return 0, false
+	}
+	return p.Limit - time.Since(p.since), true
 }
 
 // Alive says that the host was heard of.
 func (p *Patience) Alive() {
+	if p == nil {
+		return
+	}
+	p.telling.Lock()
+	defer p.telling.Unlock()
 	p.mu.Lock()
 	was := !p.since.IsZero()
-	p.since = time.Time{}
+	p.met, p.since, p.refused, p.last = true, time.Time{}, 0, nil
 	p.mu.Unlock()
 	if was && p.Back != nil {
 		p.Back()
 	}
 }
 
-// lost notes that contact is gone and tells whether it was there until now.
-func (p *Patience) lost(err error) bool {
+// lost notes a failure. fresh means that there was contact until now, again that it is worth
+// another attempt.
+func (p *Patience) lost(err error) (fresh, again bool) {
+	p.telling.Lock()
+	defer p.telling.Unlock()
 	p.mu.Lock()
-	fresh := p.since.IsZero()
+	if !p.passing(err) {
+		p.mu.Unlock()
+		return false, false
+	}
+	fresh = p.since.IsZero()
 	if fresh {
 		p.since = time.Now()
 	}
+	p.met, p.last = true, err
+	spent := p.Limit > 0 && time.Since(p.since) >= p.Limit
 	p.mu.Unlock()
 	if fresh && p.Lost != nil {
 		p.Lost(err)
 	}
-	return fresh
+	return fresh, !spent
 }
 
-func (p *Patience) spent() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.Limit > 0 && !p.since.IsZero() && time.Since(p.since) >= p.Limit
+// passing tells whether what failed may succeed by itself. p.mu is held.
+func (p *Patience) passing(err error) bool {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return false
+	case api.KindOf(err) == api.LostContact:
+		return true
+	case !p.met:
+		return false
+	}
+	switch api.KindOf(err) {
+	case api.Unreachable:
+		return true
+	case api.NoExecutor:
+		return p.since.IsZero() || time.Since(p.since) < absent
+	case api.Auth:
+		p.refused++
+		return p.refused < refusals
+	}
+	return false
 }
 
 // Broken tells whether err means that the line broke, so that the same work may succeed later.
