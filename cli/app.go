@@ -12,6 +12,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/remote/connect"
 	"github.com/cyclops-fpga/cyclops/remote/place"
 	"github.com/spf13/cobra"
 )
@@ -31,6 +32,9 @@ type App struct {
 func Main(args []string, executor func(args []string) int) int {
 	if words, ok := executorRole(args); ok {
 		return executor(words)
+	}
+	if connect.AskpassRole(args) {
+		return connect.Askpass(args, os.Stdout)
 	}
 	app := &App{Streams: term.Standard(), dirs: place.Default(), self: []string{self()}}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -29,6 +29,10 @@ func (p *prompter) Prompt(ctx context.Context, ask connect.Prompt) (string, erro
 	}
 	safe := term.NewSafeWriter(p.Err)
 	io.WriteString(safe, ask.Text)
+	if ask.Kind == connect.PromptNotice {
+		fmt.Fprintln(p.Err)
+		return "", nil
+	}
 	if !strings.HasSuffix(ask.Text, " ") {
 		io.WriteString(safe, " ")
 	}

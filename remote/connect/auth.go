@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -22,14 +23,23 @@ type auth struct {
 	tried  []string // what was offered, for the error
 	locked []string // encrypted keys that nobody could be asked about
 	tokens bool     // a key is on a security token
+	ticket bool     // Kerberos may let the user in
 	failed error    // a person declined
 }
+
+// errWithheld ends an attempt before a question that OpenSSH may have no need of.
+var errWithheld = errors.New("left to OpenSSH")
 
 func newAuth(ctx context.Context, res *hosts.Resolved, prompt Prompter) *auth {
 	if res.Batch {
 		prompt = nil
 	}
-	return &auth{ctx: ctx, res: res, prompt: prompt}
+	return &auth{ctx: ctx, res: res, prompt: prompt, ticket: res.GSSAPI && hasTicket(ctx)}
+}
+
+// hasTicket tells whether the user has a Kerberos ticket that is valid.
+func hasTicket(ctx context.Context) bool {
+	return exec.CommandContext(ctx, "klist", "-s").Run() == nil
 }
 
 func (a *auth) close() {
@@ -58,8 +68,11 @@ func (a *auth) methods() []ssh.AuthMethod {
 
 // ask puts a question to the person; one who declines ends the whole attempt.
 func (a *auth) ask(p Prompt) (string, error) {
-	if a.failed != nil {
+	switch {
+	case a.failed != nil:
 		return "", a.failed
+	case a.withheld() && p.Kind != PromptPassphrase:
+		return "", errWithheld
 	}
 	answer, err := a.prompt.Prompt(a.ctx, p)
 	if err != nil {
@@ -69,7 +82,9 @@ func (a *auth) ask(p Prompt) (string, error) {
 }
 
 func (a *auth) password() (string, error) {
-	a.offer("password")
+	if !a.withheld() {
+		a.offer("password")
+	}
 	return a.ask(Prompt{Kind: PromptPassword, Host: a.res.Alias, Text: fmt.Sprintf("%s@%s's password:", a.res.User, a.res.HostName)})
 }
 
@@ -99,10 +114,11 @@ func (a *auth) offer(what string) {
 	}
 }
 
+// withheld tells whether to leave passwords and challenges to OpenSSH, which may get in without.
+func (a *auth) withheld() bool { return a.tokens || a.ticket || a.res.PKCS11 != "" }
+
 // beyondUs tells whether OpenSSH has ways in that this client lacks.
-func (a *auth) beyondUs() bool {
-	return a.failed == nil && (a.tokens || a.res.PKCS11 != "" || a.res.GSSAPI)
-}
+func (a *auth) beyondUs() bool { return a.failed == nil && (a.withheld() || a.res.GSSAPI) }
 
 func (a *auth) refused(name string) error {
 	hint := "check the user and that the host knows your key: ssh-copy-id " + name

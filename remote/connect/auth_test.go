@@ -46,6 +46,7 @@ func letIn(t *testing.T, s *sshtest.Server, idle time.Duration, cfg string, answ
 }
 
 func TestAuthentication(t *testing.T) {
+	both := []string{"PubkeyAuthentication yes", "AuthenticationMethods publickey,password"}
 	for name, q := range map[string]struct {
 		opt     sshtest.Options
 		lines   []string
@@ -64,6 +65,10 @@ func TestAuthentication(t *testing.T) {
 		"password":             {opt: sshtest.Options{Password: "sesame"}, answers: map[string]string{PromptPassword: "sesame"}, asked: "password"},
 		"wrong password":       {opt: sshtest.Options{Password: "sesame"}, answers: map[string]string{PromptPassword: "no"}, asked: "password password password", kind: api.Auth, fails: true},
 		"challenge":            {opt: sshtest.Options{Password: "sesame", Interactive: true}, answers: map[string]string{PromptChallenge: "sesame"}, asked: "challenge"},
+		"challenge, refused":   {opt: sshtest.Options{Password: "sesame", Interactive: true}, answers: map[string]string{PromptChallenge: "no"}, asked: "challenge challenge challenge", kind: api.Auth, fails: true},
+		"key and password":     {opt: sshtest.Options{Password: "sesame", Extra: both}, answers: map[string]string{PromptPassword: "sesame"}, asked: "password"},
+		"one of two":           {opt: sshtest.Options{Password: "sesame", Extra: both}, kind: api.Auth, fails: true},
+		"no challenge to give": {opt: sshtest.Options{Password: "sesame", Extra: []string{"KbdInteractiveAuthentication yes"}}, answers: map[string]string{PromptPassword: "sesame"}, asked: "password"},
 		"unknown host":         {opt: sshtest.Options{Unknown: true}, kind: api.HostKey, fails: true},
 		"unknown, accepted":    {opt: sshtest.Options{Unknown: true}, answers: map[string]string{PromptHostKey: "yes"}, asked: "host-key"},
 		"unknown, refused":     {opt: sshtest.Options{Unknown: true}, answers: map[string]string{PromptHostKey: "no"}, asked: "host-key", kind: api.HostKey, fails: true},

@@ -128,7 +128,8 @@ func (s *session) rawSession(kind, what string) (*channel, error) {
 	}
 	s.count(+1)
 	c := &channel{Channel: ch, ended: make(chan int, 1)}
-	go c.requests(in, func() { s.count(-1) })
+	ended := s.opened(c)
+	go c.requests(in, func() { ended(); s.count(-1) })
 	ok, err := ch.SendRequest(kind, true, ssh.Marshal(struct{ What string }{what}))
 	if err == nil && !ok {
 		err = errRefused
@@ -151,8 +152,10 @@ func (s *session) openSocket(ctx context.Context, path string) (*channel, error)
 		if err != nil {
 			return nil, err
 		}
-		go ssh.DiscardRequests(in)
+		c := &channel{Channel: ch}
+		ended := s.opened(c)
+		go func() { defer ended(); ssh.DiscardRequests(in) }()
 		go func() { _, _ = io.Copy(io.Discard, ch.Stderr()) }()
-		return &channel{Channel: ch}, nil
+		return c, nil
 	})
 }

@@ -91,6 +91,16 @@ func (c *Conn) SFTP(ctx context.Context) (*sftp.Client, error) {
 	return client, nil
 }
 
+// Bulk opens the same channel for a client of the caller's own, who thereby can close it at any
+// moment: an SFTP client that is stuck in a write cannot be closed.
+func (c *Conn) Bulk(ctx context.Context) (io.ReadWriteCloser, error) {
+	s, err := c.way.sftp(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
 // Exec runs a command by the login shell of the host's user and waits for it. A command that ends
 // with a code other than 0 is not an error.
 func (c *Conn) Exec(ctx context.Context, command string, stdin io.Reader) (ExecResult, error) {

@@ -243,7 +243,7 @@ func TestMasterOfTheUserIsReused(t *testing.T) {
 	if r, err := c.Exec(t.Context(), "exit 5", nil); err != nil || r.Code != 5 {
 		t.Errorf("%d, %v", r.Code, err)
 	}
-	if c.way.(*direct).connector.live().conn.wire != nil {
+	if !c.way.(*direct).connector.live().conn.shared {
 		t.Error("made a connection of its own")
 	}
 	for range 3 {
@@ -266,7 +266,7 @@ func TestOpenSSHConnectsWhereOurClientCannot(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &dialer{name: s.Name, resolver: hosts.Resolver{File: s.ConfigFile}, runtime: filepath.Join(s.Dir, "r")}
-	w, err := d.master(t.Context(), hosts.Destination{Host: s.Name})
+	w, err := d.master(t.Context(), hosts.Destination{Host: s.Name}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

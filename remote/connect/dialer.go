@@ -43,8 +43,9 @@ type Step struct {
 // wired is an SSH connection and what it stands on.
 type wired struct {
 	*ssh.Client
-	wire *wire       // nil through a master, which looks after the line itself
-	base []io.Closer // closed after the client, in order
+	wire   *wire
+	shared bool        // it is a master's, which other programs use too
+	base   []io.Closer // closed after the client, in order
 }
 
 func (w *wired) Close() error {
@@ -69,7 +70,7 @@ func (d *dialer) dial(ctx context.Context, dest hosts.Destination, depth int) (*
 		return nil, err
 	}
 	d.step("resolve", fmt.Sprintf("%s is %s@%s port %d", dest.Host, res.User, res.HostName, res.Port), nil)
-	if w := d.reuse(res); w != nil {
+	if w := d.reuse(ctx, res); w != nil {
 		d.step("connect", "through the ControlMaster at "+res.ControlPath, nil)
 		return w, nil
 	}
@@ -89,11 +90,11 @@ func (d *dialer) secure(ctx context.Context, dest hosts.Destination, res *hosts.
 	w, err := d.handshake(ctx, res, conn, auth)
 	if err != nil {
 		closeAll(base)
-		if auth.beyondUs() && api.KindOf(err) == api.Auth && ctx.Err() == nil {
-			d.log.Info("asking OpenSSH to connect", "host", res.Alias, "because", err)
-			return d.master(ctx, dest)
+		if !auth.beyondUs() || api.KindOf(err) != api.Auth || ctx.Err() != nil {
+			return nil, err
 		}
-		return nil, err
+		d.log.Info("asking OpenSSH to connect", "host", res.Alias, "because", err)
+		return d.master(ctx, dest, auth.withheld())
 	}
 	w.base = append(w.base, base...)
 	return w, nil
@@ -153,7 +154,7 @@ func (d *dialer) explain(ctx context.Context, res *hosts.Resolved, key *hostKey,
 		return auth.failed
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case strings.Contains(err.Error(), "unable to authenticate"):
+	case errors.Is(err, errWithheld) || strings.Contains(err.Error(), "unable to authenticate"):
 		return auth.refused(d.name)
 	}
 	return api.Errorf(api.Unreachable, "ssh -v "+res.Alias+" tells more", "unable to speak SSH with %s: %s", d.name, strings.TrimPrefix(err.Error(), "ssh: handshake failed: "))

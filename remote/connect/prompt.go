@@ -8,6 +8,8 @@ const (
 	PromptPassword   = "password"   // of the user on the host
 	PromptPassphrase = "passphrase" // of a private key
 	PromptChallenge  = "challenge"  // keyboard-interactive, the host's own words
+	PromptPIN        = "pin"        // of a security token
+	PromptNotice     = "notice"     // nothing is asked: "touch your key"
 )
 
 // Prompt is a question that only a person can answer.

@@ -165,7 +165,7 @@ func (s *session) gone() bool {
 	const moment = 100 * time.Millisecond
 	timer := time.NewTimer(moment)
 	defer timer.Stop()
-	if s.conn.wire != nil && s.conn.wire.quiet() < quietInUse {
+	if s.conn.wire.quiet() < quietInUse {
 		return !s.alive()
 	}
 	select {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +35,7 @@ type session struct {
 	ending    bool
 	primed    bool // a session was opened: sshd has set TCP_NODELAY
 	sessions  int
+	open      map[*channel]bool
 	freed     chan struct{} // closed when a session ends
 	used      int           // channels in use; the line is watched closely while there are any
 	spareSFTP *channel
@@ -45,16 +48,14 @@ type session struct {
 func newSession(host hosts.Host, conn *wired, mem *memory, log *slog.Logger) *session {
 	s := &session{
 		host: host, conn: conn, log: log, memory: mem,
-		closed: make(chan struct{}), wake: make(chan struct{}, 1), freed: make(chan struct{}),
+		closed: make(chan struct{}), wake: make(chan struct{}, 1), freed: make(chan struct{}), open: map[*channel]bool{},
 	}
 	s.learned = mem.load()
 	s.tasks.Go(func() {
 		_ = conn.Wait()
 		close(s.closed)
 	})
-	if conn.wire != nil {
-		s.tasks.Go(s.watch)
-	}
+	s.tasks.Go(s.watch)
 	return s
 }
 
@@ -64,7 +65,7 @@ func (s *session) alive() bool {
 	case <-s.closed:
 		return false
 	default:
-		return s.conn.wire == nil || !s.conn.wire.cut.Load()
+		return !s.conn.wire.cut.Load()
 	}
 }
 
@@ -413,7 +414,7 @@ func (s *session) watch() {
 func (s *session) probe() bool {
 	answered := make(chan struct{})
 	go func() {
-		_, _, _ = s.conn.SendRequest("keepalive@openssh.com", true, nil)
+		s.knock()
 		close(answered)
 	}()
 	timer := time.NewTimer(answerLimit)
@@ -424,6 +425,40 @@ func (s *session) probe() bool {
 	case <-timer.C:
 	}
 	return s.conn.wire.quiet() < answerLimit
+}
+
+// knock makes the host answer. A master passes no global request on, and never forgets a channel
+// that was refused: there it is a request on a channel that is open.
+func (s *session) knock() {
+	const name = "keepalive@openssh.com"
+	if !s.conn.shared {
+		_, _, _ = s.conn.SendRequest(name, true, nil)
+		return
+	}
+	for _, c := range s.channels() {
+		if _, err := c.SendRequest(name, true, nil); err == nil {
+			return
+		}
+	}
+	_ = echoes(s.conn)
+}
+
+func (s *session) channels() []*channel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.open))
+}
+
+// opened counts a channel as open until ended is called.
+func (s *session) opened(c *channel) (ended func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[c] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.open, c)
+	}
 }
 
 // socket is where the executor listens, when channels to it are allowed.

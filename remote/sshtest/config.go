@@ -74,8 +74,8 @@ func (s *Server) Config(file string, lines ...string) string {
 	s.t.Helper()
 	path := filepath.Join(s.Dir, file)
 	text := s.block(lines)
-	if s.opt.Jump != nil {
-		text += s.opt.Jump.block(nil)
+	for jump := s.opt.Jump; jump != nil; jump = jump.opt.Jump {
+		text += jump.block(nil)
 	}
 	s.must(os.WriteFile(path, []byte(text), 0o644))
 	return path
