@@ -44,7 +44,7 @@ func newJob(doc *manifest.Job, digest manifest.Sum) *job {
 			ID: doc.ID, Digest: digest, State: manifest.Queued, Priority: doc.Priority,
 			Workspace: doc.Workspace.Name, Name: doc.Name, Snapshot: snapshot, Accepted: time.Now().UTC(),
 			About: store.About{
-				Project: doc.Project, Labels: doc.Labels, Owner: doc.Owner, Command: command(doc), Mode: doc.Workspace.Mode,
+				Project: doc.Project, Labels: doc.Labels, Owner: doc.Owner, Command: command(doc), Mode: doc.Workspace.Mode, Beside: doc.Beside,
 			},
 		},
 		after: doc.After, needs: doc.Needs, accepted: make(chan struct{}), watchers: map[*Watch]struct{}{},
@@ -126,7 +126,7 @@ func (e *Engine) rowInfo(row *store.Job) api.JobInfo {
 		ID: row.ID, Seq: row.Seq, Name: row.Name, Project: row.About.Project, Labels: row.About.Labels, Owner: row.About.Owner,
 		Command: row.About.Command, State: row.State, Steps: row.About.Steps, Priority: row.Priority, Workspace: row.Workspace,
 		Accepted: row.Accepted, Started: timeOrNil(row.Started), Ended: timeOrNil(row.Ended), ExitCode: row.ExitCode,
-		Signal: row.Signal, Reason: row.Reason, LogSize: row.LogSize, Location: e.Data.Job(row.ID),
+		Signal: row.Signal, Reason: row.Reason, LogSize: row.LogSize, Location: e.Data.Job(row.ID), Beside: row.About.Beside,
 	}
 	if !row.Snapshot.IsZero() {
 		info.Snapshot = row.Snapshot.Digest()

@@ -22,15 +22,19 @@ const launchLimit = time.Minute
 func (e *Engine) startNext() {
 	starts := e.queue.Next()
 	for _, s := range starts {
-		j := e.live[s.ID]
-		durable := j.copied
-		j.held, j.row.State, j.row.Started, j.phase = s.Held, manifest.Running, time.Now().UTC(), "preparing"
-		j.changed()
-		e.wg.Go(func() { e.run(j, durable) })
+		e.begin(e.live[s.ID], s.Held)
 	}
 	if len(starts) > 0 {
 		e.standingsChanged()
 	}
+}
+
+// begin starts one job. e.mu is held.
+func (e *Engine) begin(j *job, held map[string][]string) {
+	durable := j.copied
+	j.held, j.row.State, j.row.Started, j.phase = held, manifest.Running, time.Now().UTC(), "preparing"
+	j.changed()
+	e.wg.Go(func() { e.run(j, durable) })
 }
 
 // standingsChanged wakes those who watch jobs that wait: their places are not what they were.
@@ -76,18 +80,11 @@ func (e *Engine) run(j *job, durable bool) {
 
 // launch gathers what a supervisor is told.
 func (e *Engine) launch(ctx context.Context, j *job) (*supervise.Launch, error) {
-	raw, err := e.Store.Spec(ctx, j.row.ID)
+	l, doc, err := e.told(ctx, j)
 	if err != nil {
 		return nil, fmt.Errorf("unable to read the job: %w", err)
 	}
-	doc, err := manifest.DecodeJob(raw)
-	if err != nil {
-		return nil, err
-	}
-	l := &supervise.Launch{
-		Data: e.Data, Self: e.Self, Job: raw, Accepted: j.row.Accepted, Leased: j.held,
-		Host: e.Host, Store: e.StoreID, Executor: api.BuildVersion(),
-	}
+	l.Leased = j.held
 	vars, err := e.login.vars(ctx)
 	if err != nil {
 		return nil, err
@@ -102,6 +99,25 @@ func (e *Engine) launch(ctx context.Context, j *job) (*supervise.Launch, error) 
 	}
 	l.Upstream = e.upstream(doc)
 	return l, e.pin(ctx, j, l)
+}
+
+// told is what every supervisor is told, and the job's document with what it takes over from the
+// one that it runs beside.
+func (e *Engine) told(ctx context.Context, j *job) (*supervise.Launch, *manifest.Job, error) {
+	l := &supervise.Launch{
+		Data: e.Data, Self: e.Self, Accepted: j.row.Accepted, Host: e.Host, Store: e.StoreID, Executor: api.BuildVersion(),
+	}
+	var err error
+	if l.Job, err = e.Store.Spec(ctx, j.row.ID); err != nil {
+		return nil, nil, err
+	}
+	if beside := j.row.About.Beside; beside != "" {
+		if l.Beside, err = e.Store.Spec(ctx, beside); err != nil {
+			return nil, nil, fmt.Errorf("unable to read job %s, beside which it runs: %w", beside, err)
+		}
+	}
+	doc, err := l.Document()
+	return l, doc, err
 }
 
 // pin names the packs that the job draws on and keeps them until it has ended.
@@ -183,11 +199,8 @@ func (e *Engine) record(j *job, reason string) {
 // alone keeps how it ended.
 func (e *Engine) recordWith(j *job, write func(*supervise.Launch) (*manifest.Manifest, error), state manifest.State, reason string) *manifest.Manifest {
 	ctx := context.WithoutCancel(e.ctx)
-	raw, err := e.Store.Spec(ctx, j.row.ID)
+	l, _, err := e.told(ctx, j)
 	if err == nil {
-		l := &supervise.Launch{
-			Data: e.Data, Self: e.Self, Job: raw, Accepted: j.row.Accepted, Host: e.Host, Store: e.StoreID, Executor: api.BuildVersion(),
-		}
 		m, werr := write(l)
 		if werr == nil {
 			return m

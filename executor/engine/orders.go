@@ -142,6 +142,9 @@ func (e *Engine) Retry(ctx context.Context, id string, r api.RetryRequest) (api.
 	if err != nil {
 		return api.JobInfo{}, err
 	}
+	if doc.Beside != "" {
+		return api.JobInfo{}, api.Errorf(api.Conflict, "cyclops shell "+doc.Beside+" opens another", "job %s was a shell beside job %s, which has nothing to do again", id, doc.Beside)
+	}
 	doc.ID, doc.Created, doc.RetryOf = r.ID, r.Created, id
 	doc.Stdin = false // nobody will send it
 	doc.After = e.remaining(ctx, doc.After)

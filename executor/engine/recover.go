@@ -52,13 +52,17 @@ func (e *Engine) takeUp(ctx context.Context) error {
 		j := restored(row, doc)
 		e.live[row.ID] = j
 		if row.State == manifest.Running {
-			j.held = e.queue.AddRunning(j.queued())
+			e.takeUpRunning(j)
 			running = append(running, j)
 		}
 	}
 	var orphans []string
 	for _, row := range rows {
 		if row.State != manifest.Queued {
+			continue
+		}
+		if row.About.Beside != "" {
+			e.startBeside(e.live[row.ID]) // the last daemon left before it could
 			continue
 		}
 		e.queue.Add(e.live[row.ID].queued())
@@ -72,6 +76,14 @@ func (e *Engine) takeUp(ctx context.Context) error {
 	}
 	e.startNext()
 	return nil
+}
+
+func (e *Engine) takeUpRunning(j *job) {
+	if j.row.About.Beside != "" {
+		e.queue.AddBeside(j.row.ID)
+		return
+	}
+	j.held = e.queue.AddRunning(j.queued())
 }
 
 func (e *Engine) document(ctx context.Context, id string) (*manifest.Job, error) {

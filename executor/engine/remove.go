@@ -50,6 +50,9 @@ func (e *Engine) Remove(ctx context.Context, id string) (api.Removed, error) {
 func (e *Engine) remove(ctx context.Context, row store.Job) (gone []string, freed int64, err error) {
 	e.removing.Lock()
 	defer e.removing.Unlock()
+	if err := e.occupied(row.ID); err != nil {
+		return nil, 0, err
+	}
 	names, freed, err := e.Inputs.RemoveJob(ctx, row.ID, time.Now())
 	if err != nil {
 		return nil, 0, err

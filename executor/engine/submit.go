@@ -157,6 +157,9 @@ func sameJob(id string, have, want manifest.Sum) error {
 
 // admissible tells whether a job could ever run here.
 func (e *Engine) admissible(ctx context.Context, doc *manifest.Job) error {
+	if doc.Beside != "" {
+		return e.admissibleBeside(ctx, doc)
+	}
 	e.mu.Lock()
 	draining := e.queue.Draining()
 	name, asked, total := e.counted.Short(doc.Needs)
@@ -236,6 +239,12 @@ func (a *alreadyError) Error() string { return "job " + a.job.row.ID + " is bein
 func (e *Engine) admit(ctx context.Context, j *job, raw []byte, g *inputs.Gathered) (api.JobInfo, error) {
 	e.removing.RLock()
 	defer e.removing.RUnlock()
+	if j.row.About.Beside != "" {
+		// Asked again: it may have been removed since, and cannot be from now on.
+		if _, err := e.place(ctx, j.row.About.Beside); err != nil {
+			return api.JobInfo{}, err
+		}
+	}
 	e.mu.Lock()
 	if have := e.live[j.row.ID]; have != nil {
 		e.mu.Unlock()
@@ -249,8 +258,7 @@ func (e *Engine) admit(ctx context.Context, j *job, raw []byte, g *inputs.Gather
 	e.seq++
 	j.row.Seq = e.seq
 	e.live[j.row.ID] = j
-	e.queue.Add(j.queued())
-	e.startNext()
+	e.enqueue(j)
 	row := j.row
 	j.copied = true
 	e.mu.Unlock()
@@ -263,6 +271,16 @@ func (e *Engine) admit(ctx context.Context, j *job, raw []byte, g *inputs.Gather
 	}
 	close(j.accepted)
 	return e.info(j), nil
+}
+
+// enqueue lets a job start now or in its turn. e.mu is held.
+func (e *Engine) enqueue(j *job) {
+	if j.row.About.Beside != "" {
+		e.startBeside(j)
+		return
+	}
+	e.queue.Add(j.queued())
+	e.startNext()
 }
 
 func (e *Engine) persist(ctx context.Context, row store.Job, raw []byte, g *inputs.Gathered) error {

@@ -43,6 +43,7 @@ type Queue struct {
 
 	waiting    map[string]*entry
 	running    map[string]*entry
+	beside     map[string]bool // jobs that run and take nothing
 	held       map[string]map[string][]string
 	order      [3][]*entry // every waiting job by rank, in order of seq
 	dependants map[string][]*entry
@@ -77,7 +78,7 @@ type bucket struct {
 func New(slots int, leases Leases) *Queue {
 	return &Queue{
 		slots: max(1, slots), leases: leases,
-		waiting: map[string]*entry{}, running: map[string]*entry{}, held: map[string]map[string][]string{},
+		waiting: map[string]*entry{}, running: map[string]*entry{}, beside: map[string]bool{}, held: map[string]map[string][]string{},
 		dependants: map[string][]*entry{}, rooms: map[string]*room{}, buckets: map[string]*bucket{},
 	}
 }
@@ -88,7 +89,7 @@ func (q *Queue) Add(j Job) {
 	q.waiting[j.ID] = e
 	insert(&q.order[e.rank], e)
 	for _, up := range j.After {
-		if q.waiting[up] != nil && up != j.ID || q.running[up] != nil {
+		if up != j.ID && q.live(up) {
 			e.blocked++
 			q.dependants[up] = append(q.dependants[up], e)
 		}
@@ -168,6 +169,10 @@ func (q *Queue) Remove(id string) (orphans []string, ok bool) {
 // Done tells that a running job has ended. It returns the waiting jobs that came after it and
 // can no longer start; they stay until they are removed.
 func (q *Queue) Done(id string, succeeded bool) (orphans []string) {
+	if q.beside[id] {
+		delete(q.beside, id)
+		return q.resolve(id, succeeded)
+	}
 	e := q.running[id]
 	if e == nil {
 		return nil
@@ -220,7 +225,9 @@ func (q *Queue) Drain(draining bool) { q.draining = draining }
 func (q *Queue) Draining() bool { return q.draining }
 
 // Counts returns how many jobs run and wait.
-func (q *Queue) Counts() (running, waiting int) { return len(q.running), len(q.waiting) }
+func (q *Queue) Counts() (running, waiting int) {
+	return len(q.running) + len(q.beside), len(q.waiting)
+}
 
 // Slots returns how many jobs may run at once.
 func (q *Queue) Slots() int { return q.slots }

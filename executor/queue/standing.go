@@ -44,7 +44,7 @@ func (q *Queue) waitsFor(e *entry) string {
 
 func (q *Queue) waitsForUpstream(e *entry) string {
 	for _, up := range e.After {
-		if q.waiting[up] != nil || q.running[up] != nil {
+		if q.live(up) {
 			return "job " + up
 		}
 	}

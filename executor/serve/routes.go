@@ -40,6 +40,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST "+api.PathPriority, answer(asked(func(ctx context.Context, id string, in api.PriorityRequest) (any, error) {
 		return s.Engine.Reprioritise(ctx, id, in.Priority)
 	})))
+	mux.HandleFunc("POST "+api.PathForward, s.forward)
 	mux.HandleFunc("POST "+api.PathMissing, answer(asked(func(ctx context.Context, _ string, in api.MissingRequest) (any, error) {
 		return s.Inputs.Missing(ctx, in)
 	})))

@@ -46,6 +46,8 @@ type Server struct {
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
 	streams sync.WaitGroup
+
+	forwards forwards
 }
 
 // New returns a Server; Serve makes it answer.
@@ -142,7 +144,7 @@ var statuses = map[api.Kind]int{
 	api.Usage: http.StatusBadRequest, api.Invalid: http.StatusBadRequest, api.NotFound: http.StatusNotFound,
 	api.Ambiguous: http.StatusConflict, api.Conflict: http.StatusConflict, api.Incompatible: http.StatusHTTPVersionNotSupported,
 	api.NoSpace: http.StatusInsufficientStorage, api.Draining: http.StatusServiceUnavailable, api.Refused: http.StatusForbidden,
-	api.Corrupt: http.StatusUnprocessableEntity,
+	api.Corrupt: http.StatusUnprocessableEntity, api.Unreachable: http.StatusBadGateway,
 }
 
 func writeError(w http.ResponseWriter, err error) {

@@ -44,7 +44,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if _, err := io.WriteString(conn, s.switching()); err != nil {
+	if _, err := io.WriteString(conn, s.switching(api.UpgradeProtocol)); err != nil {
 		return
 	}
 	st := &stream{s: s, ctx: ctx, cancel: cancel, conn: conn, r: buffered.Reader, w: api.NewFrameWriter(conn)}
@@ -54,8 +54,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	st.leave()
 }
 
-func (s *Server) switching() string {
-	return "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + api.UpgradeProtocol + "\r\n" +
+func (s *Server) switching(protocol string) string {
+	return "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + protocol + "\r\n" +
 		api.HeaderVersion + ": " + strconv.Itoa(api.Version) + "\r\n" + api.HeaderStore + ": " + s.StoreID + "\r\n" +
 		api.HeaderExecutor + ": " + api.BuildVersion() + "\r\n\r\n"
 }

@@ -43,6 +43,7 @@ type About struct {
 	Command string                 `json:"command"`
 	Mode    manifest.WorkspaceMode `json:"mode"`
 	Steps   []api.StepInfo         `json:"steps,omitempty"`
+	Beside  string                 `json:"beside,omitempty"` // id of the job in whose workspace it runs
 }
 
 const columns = `seq, id, digest, state, rank, workspace, name, snapshot, accepted, started, ended, exit, signal, reason, log, about`

@@ -4,6 +4,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/cyclops-fpga/cyclops/executor/collect"
@@ -14,6 +15,9 @@ import (
 // collect gathers the outputs, however the job ended. Only a stop that was asked for from now on
 // stops it.
 func (s *supervisor) collect(ctx context.Context) {
+	if s.job.Beside != "" {
+		return // what lies there is the other job's
+	}
 	ctx = s.stop.rearm(ctx)
 	inputs, err := workspace.LoadInputs(s.launch.Data, WorkspaceName(s.job))
 	if err != nil {
@@ -23,13 +27,18 @@ func (s *supervisor) collect(ctx context.Context) {
 		Data: s.launch.Data, Job: s.job.ID, Workspace: WorkspaceName(s.job), Start: s.start, Outputs: s.job.Outputs,
 		Concurrent: s.job.Workspace.Mode == manifest.Concurrent,
 		Succeeded:  s.record.State == manifest.Succeeded,
+		Settled: func() (collect.Inputs, error) {
+			return workspace.SettledInputs(ctx, s.launch.Data, WorkspaceName(s.job))
+		},
 	}
 	if inputs != nil {
 		req.Inputs = inputs
 	}
 	got, err := collect.Collect(ctx, req)
 	m := s.record
+	s.note(s.give(got.Artifacts))
 	m.Artifacts, m.Missing, m.Stale, m.Refused = got.Artifacts, got.Missing, got.Stale, got.Refused
+	m.ChangedInputs = got.Changed
 	m.Usage.OutputBytes = got.Bytes
 	if got.Problem != "" {
 		s.notes = append(s.notes, got.Problem)
@@ -41,4 +50,18 @@ func (s *supervisor) collect(ctx context.Context) {
 	} else if err != nil {
 		s.note(fmt.Errorf("outputs are missing: %w", err))
 	}
+}
+
+// give tells the jobs that share the workspace what this one's client gets, and that it has ended.
+func (s *supervisor) give(artifacts []manifest.Artifact) error {
+	if s.share == nil {
+		return nil
+	}
+	var made []workspace.Made
+	for _, a := range artifacts {
+		if sum, err := a.Digest.Sum(); err == nil && a.Kind != manifest.KindSymlink {
+			made = append(made, workspace.Made{Name: a.Name, Sum: sum})
+		}
+	}
+	return errors.Join(s.share.Give(made), s.share.Close())
 }

@@ -21,6 +21,7 @@ type Launch struct {
 	Data     layout.Data         `json:"data"`
 	Self     []string            `json:"self"` // argv that gives this binary the executor's role; a verb follows
 	Job      json.RawMessage     `json:"job"`  // a manifest.Job
+	Beside   json.RawMessage     `json:"beside,omitempty"` // the manifest.Job in whose workspace it runs
 	Accepted time.Time           `json:"accepted"`
 	Packs    []manifest.Digest   `json:"packs,omitempty"` // that the snapshot draws on
 	Environ  [][]byte            `json:"environ"`         // NAME=value of the login shell; bytes, not text
@@ -45,11 +46,13 @@ func readLaunch(r io.Reader) (*Launch, *manifest.Job, error) {
 	if err := json.Unmarshal(data, l); err != nil {
 		return nil, nil, fmt.Errorf("unable to read what to run: %w", err)
 	}
-	j, err := l.job()
+	j, err := l.Document()
 	return l, j, err
 }
 
-func (l *Launch) job() (*manifest.Job, error) {
+// Document returns the job that is to run. One beside another sees what that one saw: the same
+// directory, environment and paths.
+func (l *Launch) Document() (*manifest.Job, error) {
 	if !filepath.IsAbs(string(l.Data)) {
 		return nil, fmt.Errorf("data directory %q is not absolute", l.Data)
 	}
@@ -57,7 +60,25 @@ func (l *Launch) job() (*manifest.Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(l.Beside) > 0 {
+		base, err := manifest.DecodeJob(l.Beside)
+		if err != nil {
+			return nil, err
+		}
+		standIn(j, base)
+	}
 	return j, j.Validate()
+}
+
+// standIn gives j the place of base and all that base saw there.
+func standIn(j, base *manifest.Job) {
+	j.Workspace, j.Dir, j.Tools = base.Workspace, base.Dir, base.Tools
+	j.Home, j.SamePath, j.SetUID = base.Home, base.SamePath, base.SetUID
+	own := j.Env
+	j.Env = base.Env
+	for _, v := range own {
+		j.SetEnv(v)
+	}
 }
 
 // SetEnviron fills in the login environment.
@@ -89,10 +110,13 @@ func (l *Launch) packSums() ([]manifest.Sum, error) {
 }
 
 // WorkspaceName returns the name of the directory below workspaces/ that the job runs in: one
-// of its own when it asks for isolation.
+// of its own when it asks for isolation, or that of the job it runs beside.
 func WorkspaceName(j *manifest.Job) string {
-	if j.Workspace.Mode == manifest.Isolated {
-		return j.ID
+	switch {
+	case j.Workspace.Mode != manifest.Isolated:
+		return j.Workspace.Name
+	case j.Beside != "":
+		return j.Beside
 	}
-	return j.Workspace.Name
+	return j.ID
 }

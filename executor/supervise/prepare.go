@@ -40,9 +40,12 @@ func (s *supervisor) prepare(ctx context.Context) ([]string, string, error) {
 
 // apply brings the workspace to the job's snapshot.
 func (s *supervisor) apply(ctx context.Context) error {
+	if s.job.Beside != "" {
+		return nil // it takes the workspace as the other job has it
+	}
 	req := workspace.Request{
 		Data: s.launch.Data, Name: WorkspaceName(s.job), Displaced: s.launch.Data.Displaced(s.job.ID),
-		Concurrent: s.job.Workspace.Mode == manifest.Concurrent,
+		Concurrent: s.job.Workspace.Mode == manifest.Concurrent, Owner: s.job.Owner, Created: s.job.Created,
 	}
 	sums, err := s.launch.packSums()
 	if err != nil {
@@ -63,7 +66,7 @@ func (s *supervisor) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.start = report.Start
+	s.start, s.share = report.Start, report.Share
 	s.record.Input.Files, s.record.Input.Bytes = report.Files, report.Bytes
 	s.extra("displaced", report.Displaced, len(report.Displaced) > 0)
 	s.extra("warning", report.Warning, report.Warning != "")

@@ -26,11 +26,11 @@ func (l *Launch) blank(j *manifest.Job) *manifest.Manifest {
 		Job: j.ID, Name: j.Name, Project: j.Project, Labels: j.Labels, Owner: j.Owner,
 		Host: l.Host, Store: l.Store, Executor: l.Executor,
 		Created: j.Created, Accepted: l.Accepted,
-		Steps: []manifest.StepRecord{}, Dir: j.Dir,
+		Steps: []manifest.StepRecord{}, Dir: j.Dir, Beside: j.Beside,
 		Workspace: manifest.WorkspaceRecord{Name: j.Workspace.Name, Mode: j.Workspace.Mode, Path: l.Data.Workspace(WorkspaceName(j))},
 		Input: manifest.InputRecord{
 			Snapshot: j.Input.Snapshot, Files: j.Input.Files, Bytes: j.Input.Bytes, Git: j.Input.Git,
-			Pinned: j.Workspace.Mode != manifest.Concurrent,
+			Pinned: j.Workspace.Mode != manifest.Concurrent && j.Beside == "",
 		},
 		Resources: manifest.Resources{Asked: j.Needs, Leased: l.Leased},
 		Artifacts: []manifest.Artifact{},
@@ -141,7 +141,7 @@ func syncDir(path string) error {
 // RecordCancelled writes the manifest of a job that never ran and never will: taken out of the
 // queue, or behind a job that failed.
 func RecordCancelled(l *Launch, reason string) (*manifest.Manifest, error) {
-	j, err := l.job()
+	j, err := l.Document()
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func RecordCancelled(l *Launch, reason string) (*manifest.Manifest, error) {
 // RecordLost writes the manifest of a job whose supervisor is gone without one. Call KillMarked
 // first. started is when the job began to run, nil if that is not known.
 func RecordLost(l *Launch, started *time.Time, reason string) (*manifest.Manifest, error) {
-	j, err := l.job()
+	j, err := l.Document()
 	if err != nil {
 		return nil, err
 	}
