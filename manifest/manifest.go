@@ -133,6 +133,9 @@ type Artifact struct {
 	// Volatile: Path leads into a workspace that later jobs may change; the digest tells.
 	Volatile bool      `json:"volatile,omitempty"`
 	Modified time.Time `json:"modified,omitzero"` // by the host's clock
+	// Changed is when the host's file system last saw a change, where several jobs write side by side: it tells
+	// which of two versions is the later one.
+	Changed time.Time `json:"changed,omitzero"`
 }
 
 // OwnLog tells whether a is the log that Cyclops kept of the job, or its index; a log that a tool

@@ -30,6 +30,10 @@ const (
 // Inputs says what the client has at a path, so that it is not sent back.
 type Inputs interface {
 	Input(path string) (snapshot.Entry, bool)
+	// Untouched tells whether a file with that stat is as the last apply left it.
+	Untouched(path string, st *unix.Stat_t) bool
+	// Files calls fn with every input that is no directory, in order, until it returns false.
+	Files(fn func(path string, e snapshot.Entry) bool)
 }
 
 // Request asks for the outputs of a job of which nothing runs any more.
@@ -40,8 +44,11 @@ type Request struct {
 	Start     time.Time // workspace.Report.Start; zero: the job never ran and has no outputs
 	Outputs   manifest.Outputs
 	Inputs    Inputs // nil: none
-	// Concurrent: other jobs write into the workspace, so only declared outputs are this job's.
+	// Concurrent: other jobs write into the workspace. Undeclared outputs are then all that was written there since Start
+	// and that no other job has open for writing: theirs too, perhaps, but whole.
 	Concurrent bool
+	// Settled returns the inputs as they are once no apply is under way; called when all outputs are found. For Concurrent.
+	Settled func() (Inputs, error)
 	// Succeeded: a declared output that was up to date already counts. Of a job that failed, nothing stale does.
 	Succeeded bool
 }
@@ -52,8 +59,9 @@ type Result struct {
 	Missing   []string
 	Stale     []manifest.StaleOutput
 	Refused   []manifest.Refusal
-	Bytes     int64  // of the artifacts that are files
-	Problem   string // for people: what kept an output from being copied, as a full disk; empty: nothing
+	Changed   []string // inputs that the job changed or removed and that do not come back
+	Bytes     int64    // of the artifacts that are files
+	Problem   string   // for people: what kept an output from being copied, as a full disk; empty: nothing
 }
 
 // Collect gathers the outputs. An error means that it had to stop; the Result then holds what was done until then.
@@ -64,12 +72,15 @@ func Collect(ctx context.Context, req Request) (Result, error) {
 		c.undeclared = true
 	}
 	ran := !req.Start.IsZero() // else all that earlier jobs left would look fresh
-	if ran && (!c.undeclared || !req.Concurrent) {
+	if ran {
 		if err := c.gather(ctx); err != nil {
 			return c.result, fmt.Errorf("unable to collect outputs: %w", err)
 		}
 	}
 	c.judge()
+	if ran && !req.Concurrent {
+		c.result.Changed = c.changedInputs(ctx)
+	}
 	return c.result, nil
 }
 
@@ -77,7 +88,8 @@ type collector struct {
 	Request
 	rules      *rules
 	undeclared bool
-	root       int // the open workspace
+	root       int            // the open workspace
+	theirs     map[inode]bool // what other jobs have open for writing
 	mu         sync.Mutex
 	found      []output
 	left       int // outputs and refusals beyond the limits
@@ -107,6 +119,11 @@ func (c *collector) gather(ctx context.Context) error {
 	c.root = root
 	if err := c.walk(ctx); err != nil {
 		return err
+	}
+	if c.undeclared && c.Concurrent {
+		if err := c.settle(); err != nil {
+			return err
+		}
 	}
 	slices.SortFunc(c.found, func(a, b output) int {
 		return cmp.Or(cmp.Compare(rank(a.kind), rank(b.kind)), cmp.Compare(a.stat.Size, b.stat.Size), cmp.Compare(a.name, b.name))

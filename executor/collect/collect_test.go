@@ -4,13 +4,17 @@ package collect_test
 
 import (
 	"context"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/collect"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
@@ -27,6 +31,16 @@ type inputs map[string]string
 func (in inputs) Input(path string) (snapshot.Entry, bool) {
 	text, ok := in[path]
 	return snapshot.Entry{Name: filepath.Base(path), Kind: snapshot.File, Size: int64(len(text)), Sum: manifest.SumOf([]byte(text))}, ok
+}
+
+func (in inputs) Untouched(string, *unix.Stat_t) bool { return false }
+
+func (in inputs) Files(fn func(string, snapshot.Entry) bool) {
+	for _, path := range slices.Sorted(maps.Keys(in)) {
+		if e, _ := in.Input(path); !fn(path, e) {
+			return
+		}
+	}
 }
 
 // run is a workspace in which old files stand and a job writes new ones.
@@ -223,14 +237,85 @@ func TestNothingIsReadThroughASymlink(t *testing.T) {
 	expect(t, "missing", res.Missing, "build/*.bin")
 }
 
-func TestOtherJobsFilesAreNotOurs(t *testing.T) {
+// besideHelper holds a file open for writing as a job beside this one does, until its input ends.
+func besideHelper(t *testing.T, job, path string) (stop func()) {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", `exec 3>>"$0"; echo open; cat >/dev/null`, path)
+	cmd.Env = append(os.Environ(), "CYCLOPS_JOB="+job)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		_, err = out.Read(make([]byte, 5))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() { in.Close(); cmd.Wait() }
+}
+
+func TestWhatOtherJobsWriteIsNotOurs(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, map[string]string{"old": "old"})
+	r.Concurrent = true
+	r.write("a", "made")
+	r.write("b", "half")
+	stop := besideHelper(t, "bbbbbbbbbbbbbbbb", filepath.Join(r.ws, "b"))
+	expect(t, "while another job writes b", names(r.collect().Artifacts), "a fetch")
+	stop()
+	expect(t, "when it has ended", names(r.collect().Artifacts), "a fetch", "b fetch")
+	stop = besideHelper(t, id, filepath.Join(r.ws, "b"))
+	expect(t, "what a process of this job forgot to close", names(r.collect().Artifacts), "a fetch", "b fetch")
+	stop()
+	r.Outputs.Keep = []string{"a"}
+	expect(t, "declared", names(r.collect().Artifacts), "a")
+}
+
+func TestBesideOtherJobsTheTimesComeBackToo(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, nil)
+	r.write("same", "bytes")
+	r.Inputs = inputs{"same": "bytes"}
+	expect(t, "alone", names(r.collect().Artifacts))
+	r.Concurrent = true
+	res := r.collect()
+	expect(t, "beside others", names(res.Artifacts), "same fetch")
+	if res.Artifacts[0].Changed.IsZero() {
+		t.Error("it does not say when it changed")
+	}
+}
+
+func TestWhatAnApplyPutThereIsNotOurs(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, nil)
 	r.Concurrent = true
-	r.write("a", "")
-	expect(t, "undeclared", names(r.collect().Artifacts))
-	r.Outputs.Keep = []string{"a"}
-	expect(t, "declared", names(r.collect().Artifacts), "a")
+	r.write("made", "")
+	r.write("input", "of a job beside this one")
+	r.Settled = func() (collect.Inputs, error) { return untouched{inputs{"input": "x"}}, nil }
+	expect(t, "artifacts", names(r.collect().Artifacts), "made fetch")
+}
+
+// untouched are inputs to which nothing happened.
+type untouched struct{ inputs }
+
+func (u untouched) Untouched(name string, _ *unix.Stat_t) bool { _, ok := u.inputs[name]; return ok }
+
+func TestChangedInputs(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, map[string]string{"src/same.v": "same", "src/old.v": "not what was sent, but long ago"})
+	r.Inputs = inputs{"src/same.v": "same", "src/old.v": "x", "top.xpr": "project", "back.v": "b", "gone/a.v": "a", "touched.v": "same"}
+	r.write("top.xpr", "project, rewritten")
+	r.write("back.v", "comes back")
+	r.write("touched.v", "same")
+	r.Outputs.Fetch = []string{"back.v"}
+	expect(t, "changed", r.collect().Changed, "gone/a.v", "top.xpr")
+	r.Concurrent = true
+	expect(t, "beside other jobs", r.collect().Changed)
 }
 
 func TestAJobThatNeverRanHasNoOutputs(t *testing.T) {

@@ -58,6 +58,9 @@ func (t *taker) take(ctx context.Context, o *output) error {
 		}
 	}
 	if err != nil && ctx.Err() == nil {
+		if t.undeclared && t.Concurrent {
+			return nil // another job writes or removes it, and brings what comes of it
+		}
 		t.refuse(o.name, "cannot be read: "+err.Error())
 		err = nil
 	}
@@ -83,11 +86,15 @@ func (t *taker) open(dir string) (int, error) {
 
 // artifact is what the manifest says of an output before its bytes are known.
 func (t *taker) artifact(o *output) manifest.Artifact {
-	return manifest.Artifact{
+	a := manifest.Artifact{
 		Name: o.name, Path: path.Join("artifacts", o.name), Kind: o.kind, MediaType: o.media,
 		Size: o.stat.Size, Mode: o.stat.Mode & 0o777, Fresh: o.fresh, Fetch: o.fetch,
 		Modified: time.Unix(o.stat.Mtim.Unix()).UTC(),
 	}
+	if t.Concurrent {
+		a.Changed = time.Unix(o.stat.Ctim.Unix()).UTC()
+	}
+	return a
 }
 
 // link lists a symlink. Its target is all there is to it, so nothing is copied but the link.
@@ -123,6 +130,9 @@ func (t *taker) file(ctx context.Context, parent int, o *output) error {
 		return err
 	}
 	defer src.Close()
+	if t.notOurs(o) {
+		return nil
+	}
 	if same, err := t.clientHas(ctx, src, o); same || err != nil {
 		return err
 	}
@@ -178,7 +188,7 @@ func (t *taker) clientHas(ctx context.Context, src *os.File, o *output) (bool, e
 		return false, nil
 	}
 	in, ok := t.Inputs.Input(o.name)
-	if !ok || !in.Kind.Regular() || in.Size != o.stat.Size {
+	if !ok || !in.Kind.Regular() || in.Size != o.stat.Size || t.written(o) {
 		return false, nil
 	}
 	d, err := digest(ctx, src, io.Discard, o)

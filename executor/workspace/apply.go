@@ -46,8 +46,28 @@ func lockAndApply(ctx context.Context, req Request) (Report, error) {
 	}
 	defer j.close()
 	a := &applier{Request: req, journal: j, path: req.Data.Workspace(req.Name)}
+	if req.Concurrent {
+		if a.share, err = openShare(sharePath(req.Data.Workspaces(), req.Name)); err != nil {
+			return Report{}, err
+		}
+	}
+	report, err := a.tryAll(ctx)
+	if err != nil && a.share != nil {
+		a.share.Close()
+		report.Share = nil
+	}
+	return report, err
+}
+
+func (a *applier) tryAll(ctx context.Context) (Report, error) {
+	if a.share.behind(a.Owner, a.Created) {
+		return a.follow(ctx)
+	}
+	if err := a.share.note(a.Owner, a.Created); err != nil {
+		return Report{}, err
+	}
 	for try := 1; ; try++ {
-		a.report = Report{Path: a.path, Displaced: a.report.Displaced, Warning: a.report.Warning}
+		a.report = Report{Path: a.path, Displaced: a.report.Displaced, Warning: a.report.Warning, Share: a.share}
 		err := a.run(ctx)
 		if !errors.Is(err, errMoved) || try == maxTries {
 			return a.report, err
@@ -55,10 +75,28 @@ func lockAndApply(ctx context.Context, req Request) (Report, error) {
 	}
 }
 
+// follow lets the job run on what a newer snapshot has put there.
+func (a *applier) follow(ctx context.Context) (Report, error) {
+	report := Report{Path: a.path, Share: a.share}
+	if !a.New.IsZero() {
+		tree, err := a.Content.Tree(ctx, a.New)
+		if err != nil {
+			return report, fmt.Errorf("unable to load snapshot: %w", err)
+		}
+		for i := range tree {
+			count(&entry{Entry: tree[i]}, &report)
+		}
+	}
+	var err error
+	report.Start, err = Stamp(a.Data.Workspaces())
+	return report, err
+}
+
 // applier is one apply, which holds the lock.
 type applier struct {
 	Request
 	journal *journal
+	share   *Share // nil: no other job runs here
 	path    string
 	root    int       // the open workspace
 	made    bool      // the workspace was not there before
@@ -116,6 +154,14 @@ func (a *applier) carryOut(ctx context.Context, plan *plan, now *dir, old *index
 	return err
 }
 
+// others returns what is known of the jobs that run here now, or nil when there are none.
+func (a *applier) others() *Share {
+	if a.share == nil || a.share.alone {
+		return nil
+	}
+	return a.share
+}
+
 func count(e *entry, r *Report) {
 	r.Bytes += e.Size
 	if e.Kind == snapshot.Dir {
@@ -143,7 +189,7 @@ func (a *applier) prepare(ctx context.Context) (*plan, *dir, *index, error) {
 	if a.made {
 		planRoot = absent
 	}
-	plan, now, err := makePlan(ctx, a.Content, planRoot, known, a.New)
+	plan, now, err := makePlan(ctx, a.Content, planRoot, known, a.New, a.others())
 	return plan, now, old, err
 }
 

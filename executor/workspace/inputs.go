@@ -3,6 +3,7 @@
 package workspace
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,23 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest/snapshot"
 )
+
+// SettledInputs reads what the last apply recorded, when none is under way: what lies in the workspace
+// and is an input is then known as one.
+func SettledInputs(ctx context.Context, data layout.Data, name string) (*Inputs, error) {
+	j, err := openJournal(ctx, data.WorkspaceJournal(name))
+	if err != nil {
+		return nil, err
+	}
+	defer j.close()
+	return LoadInputs(data, name)
+}
+
+// Untouched tells whether a file is still as an apply left it.
+func (in *Inputs) Untouched(path string, st *unix.Stat_t) bool {
+	e := in.find(path)
+	return e != nil && e.stamp != stamp{} && e.stamp == stampOf(st)
+}
 
 // Inputs knows what the last apply put into a workspace.
 type Inputs struct{ root *dir }
@@ -28,18 +46,36 @@ func LoadInputs(data layout.Data, name string) (*Inputs, error) {
 
 // Input returns the input at a slash-separated path.
 func (in *Inputs) Input(path string) (snapshot.Entry, bool) {
+	if e := in.find(path); e != nil {
+		return e.Entry, true
+	}
+	return snapshot.Entry{}, false
+}
+
+func (in *Inputs) find(path string) *entry {
 	d := in.root
 	for {
 		name, rest, deeper := strings.Cut(path, "/")
 		e := d.find(name)
-		if e == nil {
-			return snapshot.Entry{}, false
-		}
-		if !deeper {
-			return e.Entry, true
+		if e == nil || !deeper {
+			return e
 		}
 		d, path = e.dir, rest
 	}
+}
+
+// Files calls fn with every input that is no directory, in order, until it returns false.
+func (in *Inputs) Files(fn func(path string, e snapshot.Entry) bool) { in.root.files("", fn) }
+
+func (d *dir) files(path string, fn func(string, snapshot.Entry) bool) bool {
+	for i := range d.all() {
+		e := &d.entries[i]
+		at := join(path, e.Name)
+		if e.Kind == snapshot.Dir && !e.dir.files(at, fn) || e.Kind != snapshot.Dir && !fn(at, e.Entry) {
+			return false
+		}
+	}
+	return true
 }
 
 // Remove deletes a workspace with all that belongs to it and returns how many bytes that freed. No
@@ -54,7 +90,7 @@ func Remove(data layout.Data, name string) (freed int64, err error) {
 		return freed, fmt.Errorf("unable to remove workspace %s: %w", name, err)
 	}
 	// The index goes before the journal: without both, what may be left is set aside and not believed.
-	for _, path := range []string{data.WorkspaceIndex(name), data.WorkspaceJournal(name), stagePath(data.Workspaces(), name)} {
+	for _, path := range []string{data.WorkspaceIndex(name), data.WorkspaceJournal(name), sharePath(data.Workspaces(), name), stagePath(data.Workspaces(), name)} {
 		if err := os.RemoveAll(path); err != nil {
 			return freed, fmt.Errorf("unable to remove workspace %s: %w", name, err)
 		}

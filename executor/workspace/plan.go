@@ -59,6 +59,7 @@ func (p *plan) empty() bool { return len(p.clears)+len(p.mkdirs)+len(p.writes) =
 type planner struct {
 	ctx     context.Context
 	content snapshot.Loader
+	others  *Share // of jobs that run meanwhile; nil: none do
 	group   *errgroup.Group
 	mu      sync.Mutex
 	plan    plan
@@ -68,10 +69,10 @@ type planner struct {
 const absent = -1
 
 // makePlan returns the plan that leads from known to the snapshot and the directory that is then there.
-func makePlan(ctx context.Context, content snapshot.Loader, root int, known *dir, want manifest.Sum) (*plan, *dir, error) {
+func makePlan(ctx context.Context, content snapshot.Loader, root int, known *dir, want manifest.Sum, others *Share) (*plan, *dir, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	p := &planner{ctx: ctx, content: content, group: group}
+	p := &planner{ctx: ctx, content: content, others: others, group: group}
 	out := &dir{sum: want}
 	group.Go(func() error { return p.dir(root, "", known, out, 0) })
 	if err := group.Wait(); err != nil {
@@ -229,6 +230,9 @@ func (p *planner) leaf(fd int, dirPath string, e, k *entry) error {
 		return nil
 	}
 	st, err := statAt(fd, e.Name)
+	if notThere(err) && w.restored && p.others != nil {
+		return p.leave() // a job took it away, perhaps to write it anew
+	}
 	if notThere(err) {
 		p.add(func(pl *plan) { pl.writes = append(pl.writes, w) })
 		return nil
@@ -247,12 +251,21 @@ func (p *planner) leaf(fd int, dirPath string, e, k *entry) error {
 			if same, err := p.adopt(fd, e, &st); same || err != nil {
 				return err
 			}
+			if p.others != nil && (w.restored || p.others.gave(join(dirPath, e.Name), e.Sum)) {
+				return p.leave()
+			}
 		}
 		w.replace = true
 		p.add(func(pl *plan) { pl.writes = append(pl.writes, w) })
 		return nil
 	}
 	return p.inTheWay(fd, w, k, found)
+}
+
+// leave lets a job that runs here have a path. Without a stamp the next apply looks at it again.
+func (p *planner) leave() error {
+	p.add(func(pl *plan) { pl.learnt = true })
+	return nil
 }
 
 // inTheWay plans to clear what stands where a file or symlink belongs.
@@ -368,6 +381,9 @@ func (p *planner) removal(clears []clearing, fd int, path string, k *entry) ([]c
 		return clears, nil
 	}
 	if found != directory {
+		if p.others != nil && k.stamp != stampOf(&st) {
+			return clears, nil // a job wrote it since
+		}
 		return append(clears, clearing{path, unlink}), nil
 	}
 	if clears, err = p.below(clears, fd, path, k); err != nil {

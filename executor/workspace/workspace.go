@@ -31,8 +31,11 @@ type Request struct {
 	New       manifest.Sum // root of the snapshot; zero: no inputs
 	Content   Content
 	Displaced string // directory, made when needed, that takes files of jobs that stand where an input belongs
-	// Concurrent: other jobs run in the workspace meanwhile, so files appear by rename.
+	// Concurrent: other jobs may run in the workspace meanwhile. Files appear by rename, and what
+	// those jobs do to inputs is not undone under them.
 	Concurrent bool
+	Owner      string    // of the job; with Created it orders the snapshots of concurrent jobs
+	Created    time.Time // of the job, by its owner's clock
 }
 
 // Report says what an apply did.
@@ -46,6 +49,7 @@ type Report struct {
 	Removed      int64    // inputs that the snapshot has no more
 	Displaced    []string // paths in the workspace whose files moved to Request.Displaced
 	Warning      string   // for people; empty: nothing unusual
+	Share        *Share   // of a concurrent job, which closes it when nothing of it can write any more
 }
 
 // Apply brings the workspace to the snapshot. Whatever happened before, an interrupted apply or a loss

@@ -121,8 +121,13 @@ func (p *Placer) check(a manifest.Artifact) error {
 	return sourcePath(a)
 }
 
-// tempName names what an artifact is written to: the same again after an interruption, another for each artifact.
-func tempName(a manifest.Artifact) string {
-	key := manifest.SumOf([]byte(string(a.Digest) + "\x00" + a.Name))
+// tempName names what an artifact is written to: the same again after an interruption, another for each artifact, and
+// for each of the jobs that ran side by side and may bring the same one at once.
+func (p *Placer) tempName(a manifest.Artifact) string {
+	text := string(a.Digest) + "\x00" + a.Name
+	if p.shared {
+		text += "\x00" + p.req.Manifest.Job
+	}
+	key := manifest.SumOf([]byte(text))
 	return scan.OwnMark + key.String()[:16]
 }

@@ -39,7 +39,10 @@ func (p *Placer) judge(in *os.Root, name string, a manifest.Artifact) (fate, loc
 	case here.content == "":
 		return conflict, here, nil
 	case here.content == contentOf(a):
+		p.retime(in, name, here, a)
 		return same, here, nil
+	case p.shared && p.record.has(name, here.content) && p.record.later(name, a):
+		return same, here, nil // a job beside this one brought what came after it
 	case p.record.has(name, here.content), p.req.Pinned != nil && p.req.Pinned(name, here.sum, here.target):
 		return replace, here, nil
 	}
@@ -105,13 +108,20 @@ func (p *Placer) commit(in *os.Root, temp string, a manifest.Artifact) error {
 }
 
 func (p *Placer) commitAt(in *os.Root, temp, name string, a manifest.Artifact) (fate, error) {
+	if p.shared {
+		done, err := p.record.turn()
+		if err != nil {
+			return put, err
+		}
+		defer done()
+	}
 	base := path.Base(name)
 	for range tries {
 		f, here, err := p.judge(in, name, a)
 		if err != nil || f == same || f == conflict {
 			return f, err
 		}
-		if err := p.record.add(name, contentOf(a)); err != nil {
+		if err := p.record.add(name, contentOf(a), a.Changed); err != nil {
 			return f, err
 		}
 		if p.beforeRename != nil {
@@ -156,7 +166,7 @@ func (p *Placer) link(a manifest.Artifact) error {
 		}
 		return err
 	}
-	temp := tempName(a)
+	temp := p.tempName(a)
 	_ = in.Remove(temp)
 	target := a.Target
 	if runtime.GOOS == "windows" {

@@ -101,6 +101,7 @@ type Placer struct {
 	wanted []manifest.Artifact // in the manifest's order, symlinks last
 	byName map[string]int      // index in wanted
 	taken  []atomic.Bool       // those that are settled or tried
+	shared bool                // other jobs, in other processes, bring files to the same place
 
 	mu     sync.Mutex
 	report Report
@@ -127,6 +128,7 @@ func New(r Request) (*Placer, error) {
 		return nil, fmt.Errorf("unable to find %s: %w", r.Root, err)
 	}
 	p := &Placer{req: r, byName: map[string]int{}, dirs: map[string]*os.Root{}, memory: semaphore.NewWeighted(inFlight)}
+	p.shared = r.Manifest.Workspace.Mode == manifest.Concurrent
 	if err := p.choose(); err != nil {
 		return nil, err
 	}

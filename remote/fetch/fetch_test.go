@@ -467,7 +467,7 @@ func TestResumeWithDamage(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	a := b.artifact("big", strings.Repeat("x", 3*chunkSize))
-	temp := filepath.Join(b.root, tempName(*a))
+	temp := filepath.Join(b.root, (&Placer{}).tempName(*a))
 	if err := errors.Join(os.WriteFile(temp, bytes.Repeat([]byte("y"), chunkSize+5), 0o600), os.WriteFile(temp+".map", []byte{1, 1}, 0o600)); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
@@ -57,7 +56,7 @@ func (p *Placer) pushed(a manifest.Artifact, r io.Reader) error {
 		return err
 	}
 	defer done()
-	temp := tempName(a)
+	temp := p.tempName(a)
 	f, err := create(in, temp, a)
 	if err != nil {
 		return err
@@ -97,12 +96,9 @@ func create(in *os.Root, temp string, a manifest.Artifact) (*os.File, error) {
 // stamp gives a file the time at which the job wrote it, by this machine's clock and never in the future: make would
 // take a file from the future for up to date for ever.
 func (p *Placer) stamp(in *os.Root, temp string, a manifest.Artifact) {
-	if a.Modified.IsZero() {
+	t := p.localTime(a)
+	if t.IsZero() {
 		return
-	}
-	t := a.Modified.Add(-p.req.ClockOffset)
-	if now := time.Now(); t.After(now) {
-		t = now
 	}
 	// A file system that keeps no such times is no reason to lose the output.
 	_ = in.Chtimes(temp, t, t)
@@ -171,7 +167,7 @@ func (p *Placer) small(ctx context.Context, src Source, a manifest.Artifact) err
 	if err != nil {
 		return err
 	}
-	temp := tempName(a)
+	temp := p.tempName(a)
 	f, err := create(in, temp, a)
 	if err != nil {
 		return err

@@ -44,20 +44,20 @@ func (p *Placer) large(ctx context.Context, src Source, a manifest.Artifact) err
 		err = verify(a, a.Size, sum)
 	}
 	if err == nil {
-		err = in.Remove(mapName(a))
+		err = in.Remove(p.mapName(a))
 	} else if errors.Is(err, errShort) || api.KindOf(err) == api.Corrupt {
 		// What is damaged must not be found again by the next fetch.
-		err = errors.Join(err, in.Remove(tempName(a)), in.Remove(mapName(a)))
+		err = errors.Join(err, in.Remove(p.tempName(a)), in.Remove(p.mapName(a)))
 	}
 	if err != nil {
 		return err
 	}
-	p.stamp(in, tempName(a), a)
-	return p.commit(in, tempName(a), a)
+	p.stamp(in, p.tempName(a), a)
+	return p.commit(in, p.tempName(a), a)
 }
 
 // mapName names the file that tells which chunks of an artifact are whole.
-func mapName(a manifest.Artifact) string { return tempName(a) + ".map" }
+func (p *Placer) mapName(a manifest.Artifact) string { return p.tempName(a) + ".map" }
 
 // download is one large file under way.
 type download struct {
@@ -79,10 +79,10 @@ func (p *Placer) openDownload(in *os.Root, a manifest.Artifact) (*download, erro
 	}
 	clear(d.have)
 	var err error
-	if d.file, err = create(in, tempName(a), a); err != nil {
+	if d.file, err = create(in, p.tempName(a), a); err != nil {
 		return nil, err
 	}
-	if d.whole, err = create(in, mapName(a), manifest.Artifact{Mode: 0o600}); err != nil {
+	if d.whole, err = create(in, p.mapName(a), manifest.Artifact{Mode: 0o600}); err != nil {
 		return nil, errors.Join(err, d.file.Close())
 	}
 	return d, nil
@@ -90,11 +90,11 @@ func (p *Placer) openDownload(in *os.Root, a manifest.Artifact) (*download, erro
 
 // resume opens what an earlier fetch left, if it is what it should be.
 func (d *download) resume(in *os.Root) bool {
-	file, err := openLeft(in, tempName(d.a))
+	file, err := openLeft(in, d.p.tempName(d.a))
 	if err != nil {
 		return false
 	}
-	whole, err := openLeft(in, mapName(d.a))
+	whole, err := openLeft(in, d.p.mapName(d.a))
 	if err != nil {
 		file.Close()
 		return false

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/remote/filelock"
@@ -26,15 +27,18 @@ const spare = 1000
 
 // record is what Cyclops put at which path below one root: lines of "content name", newest last.
 type record struct {
-	name string
-	mu   sync.Mutex
-	file *os.File
-	last map[string][]string
+	name  string
+	mu    sync.Mutex
+	turns sync.Mutex // held by the goroutine that commits, where other processes do too
+	file  *os.File
+	read  int64 // bytes of the file that last knows
+	last  map[string][]string
+	when  map[string]int64 // when the host's file changed that was last put at a path; of jobs that ran side by side
 }
 
 func openRecord(dirs place.Dirs, root string) (*record, error) {
 	key := manifest.SumOf([]byte(root))
-	r := &record{name: filepath.Join(dirs.State, "placed", hex.EncodeToString(key[:12])), last: map[string][]string{}}
+	r := &record{name: filepath.Join(dirs.State, "placed", hex.EncodeToString(key[:12])), last: map[string][]string{}, when: map[string]int64{}}
 	unlock, err := filelock.Lock(r.name + ".lock")
 	if err != nil {
 		return nil, err
@@ -69,8 +73,10 @@ func (r *record) decode(data []byte) (lines int) {
 		lines++
 		content, quoted, ok := strings.Cut(strings.TrimSuffix(string(line), "\n"), " ")
 		name, err := strconv.Unquote(quoted)
+		content, when, _ := strings.Cut(content, whenMark)
 		if ok && err == nil {
-			r.remember(name, content)
+			changed, _ := strconv.ParseInt(when, 10, 64)
+			r.remember(name, content, changed)
 		}
 	}
 	return lines
@@ -79,26 +85,49 @@ func (r *record) decode(data []byte) (lines int) {
 func (r *record) encode() []byte {
 	var out []byte
 	for name, list := range r.last {
-		for _, content := range list {
-			out = append(out, recordLine(name, content)...)
+		for i, content := range list {
+			changed := int64(0)
+			if i == len(list)-1 {
+				changed = r.when[name]
+			}
+			out = append(out, recordLine(name, content, changed)...)
 		}
 	}
 	return out
 }
 
-func (r *record) remember(name, content string) {
-	list := append(r.last[name], content)
+func (r *record) remember(name, content string, changed int64) {
+	delete(r.when, name)
+	if changed != 0 {
+		r.when[name] = changed
+	}
+	list := r.last[name]
+	if len(list) == 0 || list[len(list)-1] != content { // it may be read again at a turn
+		list = append(list, content)
+	}
 	r.last[name] = list[max(0, len(list)-remembered):]
 }
 
-func recordLine(name, content string) string { return content + " " + strconv.Quote(name) + "\n" }
+// whenMark stands between a content and when the host's file changed.
+const whenMark = "@"
+
+func recordLine(name, content string, changed int64) string {
+	if changed != 0 {
+		content += whenMark + strconv.FormatInt(changed, 10)
+	}
+	return content + " " + strconv.Quote(name) + "\n"
+}
 
 // add records that content is about to be put at name.
-func (r *record) add(name, content string) error {
+func (r *record) add(name, content string, changed time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.remember(name, content)
-	if _, err := r.file.WriteString(recordLine(name, content)); err != nil {
+	at := int64(0)
+	if !changed.IsZero() {
+		at = changed.UnixNano()
+	}
+	r.remember(name, content, at)
+	if _, err := r.file.WriteString(recordLine(name, content, at)); err != nil {
 		return fmt.Errorf("unable to record what is fetched: %w", err)
 	}
 	return nil
