@@ -10,7 +10,8 @@ GORELEASER := $(TOOLS)/goreleaser-$(GORELEASER_VERSION)/goreleaser
 # PROGRAM=PACKAGES of Debian; .ci/need installs what is missing.
 FPGA_TOOLS := yosys=yosys nextpnr-ice40=nextpnr-ice40 icetime=fpga-icestorm,fpga-icestorm-chipdb iverilog=iverilog
 SSH_TOOLS := sshd=openssh-server ssh=openssh-client rsync=rsync git=git
-TEST_TOOLS := $(SSH_TOOLS) tmux=tmux make=make gcc=gcc,libc6-dev bash=bash $(FPGA_TOOLS)
+AUTH_TOOLS := softhsm2-util=softhsm2 pkcs11-tool=opensc google-authenticator=libpam-google-authenticator krb5kdc=krb5-kdc kadmin.local=krb5-admin-server kinit=krb5-user
+TEST_TOOLS := $(SSH_TOOLS) $(AUTH_TOOLS) ip=iproute2 tmux=tmux make=make gcc=gcc,libc6-dev bash=bash $(FPGA_TOOLS)
 
 .PHONY: help build demo test bench lint fmt fuzz cross release-check snapshot pictures clean
 

@@ -36,6 +36,8 @@ type Options struct {
 	Unknown       bool     // known_hosts does not know the host
 	Jump          *Server  // reached through this one by ProxyJump
 	Extra         []string // further lines of sshd_config
+	Env           []string // further environment of sshd itself
+	PAM           []string // what PAM asks for; needs root
 }
 
 // Server is a running sshd.
@@ -73,6 +75,7 @@ func Start(t testing.TB, opt Options) *Server {
 	s.must(os.Mkdir(s.Home, 0o755))
 	s.own(s.Home)
 	s.keys()
+	s.pam()
 	s.run(0)
 	t.Cleanup(s.stop)
 	s.writeClient()
@@ -183,6 +186,7 @@ func (s *Server) launch() bool {
 	s.must(err)
 	s.cmd = exec.Command(s.sshd, "-D", "-e", "-f", filepath.Join(s.Dir, "sshd_config"))
 	s.cmd.Stderr = w
+	s.cmd.Env = append(os.Environ(), s.opt.Env...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	s.must(s.cmd.Start())
 	w.Close()
