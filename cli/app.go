@@ -99,7 +99,7 @@ with the tool's own code.
 	root.AddGroup(&cobra.Group{ID: "jobs", Title: "Jobs:"}, &cobra.Group{ID: "artifacts", Title: "Artifacts:"},
 		&cobra.Group{ID: "hosts", Title: "Hosts:"}, &cobra.Group{ID: "other", Title: "Other:"})
 	addGroup(root, "jobs", newRunCommand(app), newSubmitCommand(app), newPsCommand(app), newShowCommand(app), newLogsCommand(app),
-		newWaitCommand(app), newCancelCommand(app), newRmCommand(app), newRetryCommand(app), newReprioritiseCommand(app))
+		newWaitCommand(app), newForwardCommand(app), newCancelCommand(app), newRmCommand(app), newRetryCommand(app), newReprioritiseCommand(app))
 	addGroup(root, "artifacts", newFetchCommand(app), newCpCommand(app), newManifestCommand(app))
 	addGroup(root, "hosts", newHostsCommand(app), newInstallCommand(app), newUninstallCommand(app), newDoctorCommand(app),
 		newDrainCommand(app), newResumeCommand(app))

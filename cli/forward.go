@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/cyclops-fpga/cyclops/cli/term"
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/remote"
+	"github.com/cyclops-fpga/cyclops/remote/retry"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func newForwardCommand(app *App) *cobra.Command {
+	var host string
+	cmd := &cobra.Command{
+		Use:   "forward [flags] JOB [BIND:]PORT:HOST:PORT…",
+		Short: "Carry ports of this machine to a job's host while it runs",
+		Long: `Listen at PORT of this machine and carry each connection to HOST:PORT, as the
+job's host calls it, for as long as the job runs. BIND is the address to listen
+at: this machine alone without one, every address with * or an empty one. PORT 0
+chooses one that is free. Connections to a queued job wait until it runs.
+
+cyclops run -L does the same from a job's start.
+` + jobHelp,
+		Example: "  cyclops forward build 3121:localhost:3121     hw_server, for a Vivado here\n  cyclops forward @1 8080:localhost:80 5901:localhost:5901",
+		Args:    cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return app.forward(cmd.Context(), host, args[0], args[1:])
+		},
+	}
+	cmd.Flags().StringVarP(&host, "host", "H", "", "host of the job (also $CYCLOPS_HOST)")
+	cmd.Flags().SetInterspersed(false)
+	return cmd
+}
+
+func (app *App) forward(ctx context.Context, hostFlag, ref string, words []string) error {
+	specs, err := parseForwards(words)
+	if err != nil {
+		return err
+	}
+	host, id, err := app.find(ctx, hostFlag, ref)
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	info, err := host.client.Show(ctx, id)
+	if err != nil {
+		return err
+	}
+	if info.State.Ended() {
+		return api.Errorf(api.Conflict, "cyclops retry "+id+" runs it again", "job %s has ended: there is nothing left to connect to", id)
+	}
+	f, err := app.listen(ctx, host, id, specs, true)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info.State == manifest.Queued {
+		fmt.Fprintf(app.Err, "job %s is queued: connections wait until it runs\n", id)
+	}
+	p := app.forwardPatience()
+	p.Alive()
+	f.Start(p, nil)
+	select {
+	case <-f.Ended():
+		return f.Finish()
+	case <-ctx.Done():
+		return &exitError{code: exitCode(context.Cause(ctx))}
+	}
+}
+
+// forwardPatience waits for the host for ever: whoever forwards ports says when to stop.
+func (app *App) forwardPatience() *retry.Patience {
+	return &retry.Patience{
+		Lost: func(err error) { app.warn("%v; what was open is broken, the ports stay", err) },
+		Back: func() { app.warn("the line is back") },
+	}
+}
+
+func parseForwards(words []string) ([]remote.ForwardSpec, error) {
+	specs := make([]remote.ForwardSpec, len(words))
+	for i, word := range words {
+		var err error
+		if specs[i], err = remote.ParseForward(word); err != nil {
+			return nil, err
+		}
+	}
+	return specs, nil
+}
+
+// listen takes the ports; tell says where connections lead, and a chosen port is always told.
+func (app *App) listen(ctx context.Context, host *openHost, id string, specs []remote.ForwardSpec, tell bool) (*remote.Forwarder, error) {
+	f := host.client.NewForwarder(ctx, id, app.sayRefused())
+	for _, s := range specs {
+		at, err := f.Listen(s)
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		if tell || s.Port == 0 {
+			fmt.Fprintln(app.Err, forwardText(at, s.To, host.Name, id))
+		}
+	}
+	return f, nil
+}
+
+func forwardText(at net.Addr, to, host, id string) string {
+	return fmt.Sprintf("forwarding %s → %s on %s for job %s", at, to, host, id)
+}
+
+// sayRefused tells of connections that were not to be had, each reason once in a row: a browser
+// tries for ever.
+func (app *App) sayRefused() func(to string, err error) {
+	var mu sync.Mutex
+	last := map[string]string{}
+	return func(to string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if text := err.Error(); last[to] != text {
+			last[to] = text
+			app.warn("no connection to %s: %s", to, text)
+		}
+	}
+}
+
+// forwardFlags are the ports that run carries to the job's host.
+type forwardFlags struct{ words []string }
+
+func (f *forwardFlags) register(flags *pflag.FlagSet) {
+	flags.StringArrayVarP(&f.words, "forward", "L", nil, "carry a port here to the job's host while it runs: `[BIND:]PORT:HOST:PORT`; repeatable")
+}
+
+// forwarding is what run -L carries; nil without it.
+type forwarding struct{ *remote.Forwarder }
+
+// forward takes the ports before the job is sent: one that is in use must not cost a run.
+func (t *trip) forward(ctx context.Context, f forwardFlags) (*forwarding, error) {
+	if len(f.words) == 0 {
+		return nil, nil
+	}
+	specs, err := parseForwards(f.words)
+	if err != nil {
+		return nil, err
+	}
+	tell := term.IsTerminal(t.app.Err) || t.app.verbose
+	forwarder, err := t.app.listen(ctx, t.host, t.job.ID, specs, tell)
+	if err != nil {
+		return nil, err
+	}
+	return &forwarding{forwarder}, nil
+}
+
+// start lets connections through once the job, which has been accepted, runs.
+func (f *forwarding) start(p *retry.Patience) {
+	if f != nil {
+		f.Start(p, nil)
+	}
+}
+
+// finish lets what the job wrote last arrive.
+func (f *forwarding) finish() {
+	if f != nil {
+		_ = f.Finish() // that the job ended is known already
+	}
+}
+
+func (f *forwarding) close() {
+	if f != nil {
+		f.Close()
+	}
+}
