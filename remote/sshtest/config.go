@@ -16,7 +16,7 @@ func (s *Server) writeServer() {
 	lines := append([]string{}, s.opt.Extra...)
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	add("Port %d", s.Port)
-	add("ListenAddress 127.0.0.1")
+	add("ListenAddress %s", s.host())
 	add("HostKey %s", filepath.Join(s.Dir, "hostkey"))
 	add("PidFile none")
 	add("AuthorizedKeysFile %s", filepath.Join(s.Dir, "authorized_keys"))
@@ -90,7 +90,7 @@ func (s *Server) block(lines []string) string {
 	if s.opt.Jump != nil {
 		fmt.Fprintf(b, "  ProxyJump %s\n", s.opt.Jump.Name)
 	}
-	fmt.Fprintf(b, "  HostName 127.0.0.1\n  Port %d\n  User %s\n", s.Port, s.User)
+	fmt.Fprintf(b, "  HostName %s\n  Port %d\n  User %s\n", s.host(), s.Port, s.User)
 	fmt.Fprintf(b, "  IdentityFile %s\n  IdentitiesOnly yes\n  IdentityAgent none\n", s.Identity)
 	fmt.Fprintf(b, "  UserKnownHostsFile %s\n  GlobalKnownHostsFile none\n", s.KnownHosts)
 	fmt.Fprintf(b, "  ControlPath none\n\n")

@@ -38,6 +38,7 @@ type Options struct {
 	Extra         []string // further lines of sshd_config
 	Env           []string // further environment of sshd itself
 	PAM           []string // what PAM asks for; needs root
+	Net           *Net     // listens in the network's host, not on loopback
 }
 
 // Server is a running sshd.
@@ -156,7 +157,7 @@ func (s *Server) run(port int) {
 		if port == 0 {
 			s.Port = freePort(s.t)
 		}
-		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
+		s.Addr = net.JoinHostPort(s.host(), strconv.Itoa(s.Port))
 		s.writeServer()
 		if s.launch() {
 			return
@@ -164,6 +165,13 @@ func (s *Server) run(port int) {
 	}
 	log, _ := os.ReadFile(s.Log)
 	s.t.Fatalf("sshd does not start: %s", log)
+}
+
+func (s *Server) host() string {
+	if s.opt.Net != nil {
+		return s.opt.Net.Host
+	}
+	return "127.0.0.1"
 }
 
 func freePort(t testing.TB) int {
@@ -185,6 +193,9 @@ func (s *Server) launch() bool {
 	r, w, err := os.Pipe()
 	s.must(err)
 	s.cmd = exec.Command(s.sshd, "-D", "-e", "-f", filepath.Join(s.Dir, "sshd_config"))
+	if s.opt.Net != nil {
+		s.cmd = in(s.opt.Net.far, s.cmd)
+	}
 	s.cmd.Stderr = w
 	s.cmd.Env = append(os.Environ(), s.opt.Env...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
