@@ -14,17 +14,19 @@ import (
 
 // Exit codes; docs/exit-codes.md tells them to users.
 const (
-	exitFailure = 1   // of a verb other than run, attach, wait
-	exitUsage   = 2   // likewise
-	exitTimeout = 124 // the job timed out
-	exitCyclops = 125 // Cyclops did not do its part
-	exitUnknown = 255 // the outcome is not known
+	exitFailure  = 1   // of a verb other than run, attach, wait
+	exitUsage    = 2   // likewise
+	exitTimeout  = 124 // the job timed out
+	exitCyclops  = 125 // Cyclops did not do its part
+	exitNotFound = 127 // the host has no such command
+	exitUnknown  = 255 // the outcome is not known
 )
 
 // exitError carries an exit code to Main. A nil err means that all has been said.
 type exitError struct {
-	code int
-	err  error
+	code  int
+	err   error
+	lacks bool // the host has no such tool: nothing ran
 }
 
 func (e *exitError) Error() string {

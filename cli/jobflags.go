@@ -26,6 +26,8 @@ type jobFlags struct {
 	concurrent bool
 	bare       bool
 	git        bool
+
+	submitted bool // the host has the job, or may have it
 }
 
 func (f *jobFlags) register(flags *pflag.FlagSet) {

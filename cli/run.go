@@ -13,6 +13,8 @@ import (
 
 type runFlags struct {
 	jobFlags
+	shimFlags
+	screenFlags
 	detach     bool
 	statusFile string
 }
@@ -29,10 +31,13 @@ A single word that cyclops.toml names as a job runs that job; after -- it is
 always a command. Flags end at the command's first word.`,
 		Example: "  cyclops run -- vivado -mode batch -source build.tcl\n  cyclops run build\n  cyclops run -H lab -c 'make 2>&1 | tee build.log'",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return asJob(app.run(cmd.Context(), &f, args, cmd.ArgsLenAtDash() == 0))
+			return asJob(app.runOrLocal(cmd.Context(), &f, args, cmd.ArgsLenAtDash() == 0))
 		},
 	}
-	f.register(cmd.Flags())
+	f.jobFlags.register(cmd.Flags())
+	f.registerShim(cmd.Flags())
+	f.screenFlags.register(cmd.Flags())
+	f.registerTerminal(cmd.Flags())
 	cmd.Flags().BoolVarP(&f.detach, "detach", "d", false, "do not wait: print the job's id, as submit does")
 	cmd.Flags().StringVar(&f.statusFile, "status-file", "", "write the job's id and how it ended to `FILE` as JSON")
 	cmd.Flags().SetInterspersed(false)
@@ -51,30 +56,45 @@ func (app *App) run(ctx context.Context, f *runFlags, args []string, dashed bool
 		return err
 	}
 	defer t.Close()
-	t.job.Stdin = true
+	if err := t.show(&f.screenFlags, signals); err != nil {
+		return err
+	}
 	if err := t.snapshot(ctx); err != nil {
 		return err
 	}
-	if err := t.ship(ctx, &api.Follow{Log: true, Attach: true, Artifacts: pushedLimit}); err != nil {
+	if err := t.ship(ctx, &t.ask); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return t.takeBack(ctx)
 	}
-	signals.attach(t.session)
 	if err := t.follow(ctx); err != nil {
-		return signals.explain(t, err)
+		return signals.explain(t.job.ID, err)
 	}
 	undelivered := t.fetch(ctx)
 	t.conclude(undelivered)
-	return t.exit(f.statusFile, undelivered)
+	return signals.settle(ctx, t.job.ID, t.exit(f.statusFile, undelivered), undelivered)
+}
+
+// show prepares the screen, and the terminal of the job if it gets one.
+func (t *trip) show(f *screenFlags, signals *signalWatch) (err error) {
+	if t.screen, err = t.app.newScreen(f, t.config, signals, t.status); err != nil {
+		return err
+	}
+	if err = f.fillTerminal(t.app, t.job); err != nil {
+		return err
+	}
+	t.job.Stdin = true
+	t.ask = t.screen.of(t.host.Name, t.job.ID, t.job.Terminal != nil, true)
+	t.ask.Artifacts = pushedLimit
+	return nil
 }
 
 // exit turns how the job ended into run's exit code and, where that is not the job's own, a last line.
 func (t *trip) exit(statusFile string, undelivered error) error {
 	m := t.manifest
 	code := jobExit(m.State, m.ExitCode, m.Signal, m.Started != nil)
-	err := &exitError{code: code, err: t.explain()}
+	err := &exitError{code: code, err: t.explain(), lacks: m.Extra["notStarted"] != nil && code == exitNotFound}
 	if undelivered == nil && m.Reason != "" {
 		undelivered = api.Errorf(api.Undelivered, "cyclops show "+m.Job, "job %s succeeded, but: %s", m.Job, m.Reason)
 	}
@@ -119,8 +139,8 @@ func (t *trip) conclude(undelivered error) {
 		return
 	}
 	text := fmt.Sprintf("%s after %s", m.State, human.Duration(m.Ended.Sub(*m.Started)))
-	if n := t.fetched.Files; n > 0 && undelivered == nil {
-		text += fmt.Sprintf(", %s fetched (%s)", count(n, "file", "files"), human.Size(t.fetched.Bytes))
+	if t.fetched != nil && t.fetched.Files > 0 && undelivered == nil {
+		text += fmt.Sprintf(", %s fetched (%s)", count(t.fetched.Files, "file", "files"), human.Size(t.fetched.Bytes))
 	}
 	fmt.Fprintf(t.app.Err, "%s %s\n", term.Paint(colour, stateColour(m.State), "●"), text)
 }

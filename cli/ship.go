@@ -29,7 +29,7 @@ func (t *trip) ship(ctx context.Context, follow *api.Follow) error {
 		return err
 	}
 	err = t.submit(ctx, follow, hello)
-	if !mayHaveJob(ctx, err) {
+	if t.flags.submitted = mayHaveJob(ctx, err); !t.flags.submitted {
 		return err
 	}
 	return errors.Join(err, t.app.journal().Add(t.entry(hello.Store)))

@@ -14,6 +14,7 @@ type Dirs struct {
 	Config  string // config.toml
 	State   string // journal, client-id, known/, placed/, roots
 	Cache   string // index/, partial/
+	Data    string // shims/
 	Runtime string // sockets of links; 0700
 }
 
@@ -24,6 +25,7 @@ func Default() Dirs {
 		Config:  filepath.Join(xdg.ConfigHome, "cyclops"),
 		State:   filepath.Join(xdg.StateHome, "cyclops"),
 		Cache:   filepath.Join(xdg.CacheHome, "cyclops"),
+		Data:    filepath.Join(xdg.DataHome, "cyclops"),
 		Runtime: runtimeDir(),
 	}
 }
