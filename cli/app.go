@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -24,6 +25,8 @@ type App struct {
 	self      []string // the command that starts this program again
 	sshConfig string
 	status    *term.Status // of the job under way; nil without one
+	contact   *contact     // of the command under way; nil: nobody asked yet
+	screen    *atomic.Pointer[screen]
 	verbose   bool
 }
 
@@ -36,8 +39,8 @@ func Main(args []string, executor func(args []string) int) int {
 	if connect.AskpassRole(args) {
 		return connect.Askpass(args, os.Stdout)
 	}
-	app := &App{Streams: term.Standard(), dirs: place.Default(), self: []string{self()}}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	app := &App{Streams: term.Standard(), dirs: place.Default(), self: []string{self()}, screen: new(atomic.Pointer[screen])}
+	ctx, stop := untilInterrupt()
 	defer stop()
 	root := newRootCommand(app)
 	root.SetArgs(args[1:])
@@ -46,6 +49,14 @@ func Main(args []string, executor func(args []string) int) int {
 		report(app.Err, term.UseColour(app.Err), err)
 	}
 	return exitCode(err)
+}
+
+// untilInterrupt returns a context that Ctrl-C ends, unless it is to be ignored, as behind a script's &.
+func untilInterrupt() (context.Context, context.CancelFunc) {
+	if signal.Ignored(os.Interrupt) {
+		return context.WithCancel(context.Background())
+	}
+	return signal.NotifyContext(context.Background(), os.Interrupt)
 }
 
 // executorRole tells whether this process is to be the executor: by its first word, or by the
@@ -98,12 +109,12 @@ with the tool's own code.
 	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(&cobra.Group{ID: "jobs", Title: "Jobs:"}, &cobra.Group{ID: "artifacts", Title: "Artifacts:"},
 		&cobra.Group{ID: "hosts", Title: "Hosts:"}, &cobra.Group{ID: "other", Title: "Other:"})
-	addGroup(root, "jobs", newRunCommand(app), newSubmitCommand(app), newPsCommand(app), newShowCommand(app), newLogsCommand(app),
+	addGroup(root, "jobs", newRunCommand(app), newSubmitCommand(app), newPsCommand(app), newShowCommand(app), newLogsCommand(app), newAttachCommand(app),
 		newWaitCommand(app), newForwardCommand(app), newCancelCommand(app), newRmCommand(app), newRetryCommand(app), newReprioritiseCommand(app))
 	addGroup(root, "artifacts", newFetchCommand(app), newCpCommand(app), newManifestCommand(app))
 	addGroup(root, "hosts", newHostsCommand(app), newInstallCommand(app), newUninstallCommand(app), newDoctorCommand(app),
-		newDrainCommand(app), newResumeCommand(app))
-	addGroup(root, "other", newTuiCommand(app), newInitCommand(app), newVersionCommand(app), newCompletionCommand(), newLinkCommand())
+		newDrainCommand(app), newResumeCommand(app), newShimCommand(app))
+	addGroup(root, "other", newTuiCommand(app), newInitCommand(app), newVersionCommand(app), newCompletionCommand(), newLinkCommand(), newGuardCommand())
 	root.SetHelpCommandGroupID("other")
 	usageErrors(root)
 	return root

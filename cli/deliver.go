@@ -5,14 +5,13 @@ import (
 	"errors"
 	"io"
 	"path"
-	"sync"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest/human"
+	"github.com/cyclops-fpga/cyclops/remote/carry"
 	"github.com/cyclops-fpga/cyclops/remote/connect"
 	"github.com/cyclops-fpga/cyclops/remote/fetch"
-	"github.com/pkg/sftp"
 )
 
 // fetchChannels is how many SFTP channels carry artifacts: one alone is slow on a long line.
@@ -21,10 +20,11 @@ const fetchChannels = 3
 // takeResult prepares for the artifacts that are pushed behind the result.
 func (t *trip) takeResult(r api.Result) (err error) {
 	t.result = &r
-	if t.manifest, err = decodeResult(&r); err != nil {
+	if t.manifest, err = decodeResult(&r); err != nil || t.root == nil {
 		return err
 	}
 	request := fetch.Request{Manifest: t.manifest, Root: t.root.Dir, Dirs: t.app.dirs, ClockOffset: time.Until(r.Clock)}
+	request.Pinned = t.pinned
 	if t.tree != nil {
 		request.Pinned = fetch.PinnedByTree(t.tree)
 	}
@@ -38,7 +38,7 @@ func (t *trip) takeArtifact(name string, _ int64, r io.Reader) error {
 
 // fetch brings back what was not pushed and says what did not go as a local run would have.
 func (t *trip) fetch(ctx context.Context) error {
-	source := &hostFiles{conn: t.host.conn, dir: path.Dir(t.result.Location)}
+	source := t.app.hostFiles(t.host.conn, path.Dir(t.result.Location))
 	defer source.Close()
 	began := time.Now()
 	t.status.Say(func() string { return fetchText(t.placer.Progress(), time.Since(began)) })
@@ -101,48 +101,8 @@ func (t *trip) sayLeft(r *fetch.Report) {
 	t.app.warn("%s (%s) stayed on the host, %s first: cyclops fetch --all %s", count(len(r.Left), "output", "outputs"), human.Size(bytes), r.Left[0].Name, t.job.ID)
 }
 
-// hostFiles opens SFTP channels when the first file is asked for: most fetches need none.
-type hostFiles struct {
-	conn *connect.Conn
-	dir  string
-
-	once    sync.Once
-	err     error
-	clients []*sftp.Client
-	source  *fetch.SFTP
-}
-
-// Width returns how many channels there will be.
-func (h *hostFiles) Width() int { return fetchChannels }
-
-// Open opens a file of the job.
-func (h *hostFiles) Open(ctx context.Context, name string) (fetch.File, error) {
-	h.once.Do(func() { h.err = h.connect(ctx) })
-	if h.err != nil {
-		return nil, h.err
-	}
-	return h.source.Open(ctx, name)
-}
-
-// connect makes do with fewer channels where the host allows no more.
-func (h *hostFiles) connect(ctx context.Context) error {
-	for range fetchChannels {
-		client, err := h.conn.SFTP(ctx)
-		if err != nil && len(h.clients) == 0 {
-			return err
-		}
-		if err != nil {
-			break
-		}
-		h.clients = append(h.clients, client)
-	}
-	h.source = fetch.NewSFTP(h.dir, h.clients...)
-	return nil
-}
-
-// Close gives the channels up.
-func (h *hostFiles) Close() {
-	for _, c := range h.clients {
-		c.Close()
-	}
+// hostFiles opens the files of the job whose manifest lies in dir. It opens no channel before the
+// first file is asked for: most fetches need none.
+func (app *App) hostFiles(conn *connect.Conn, dir string) *fetch.SFTP {
+	return fetch.NewSFTP(dir, carry.New(conn, fetchChannels, app.patience(conn.Host().Name)))
 }

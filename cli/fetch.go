@@ -12,6 +12,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/remote/fetch"
+	"github.com/cyclops-fpga/cyclops/remote/hosts"
 	"github.com/cyclops-fpga/cyclops/remote/ship"
 	"github.com/spf13/cobra"
 )
@@ -20,6 +21,8 @@ type fetchOptions struct {
 	host string
 	dir  string
 	all  bool
+
+	patience patienceFlag
 }
 
 func newFetchCommand(app *App) *cobra.Command {
@@ -37,16 +40,26 @@ which needs nothing but sshd there.` + "\n" + jobHelp,
 		Example: "  cyclops fetch @1\n  cyclops fetch build 'build/*.rpt'\n  cyclops fetch sftp://lab/home/me/.cyclops/jobs/ID/manifest.json",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return app.fetch(cmd.Context(), o, args[0], args[1:])
+			return app.fetch(cmd.Context(), &o, args[0], args[1:])
 		},
 	}
 	cmd.Flags().StringVarP(&o.host, "host", "H", "", "host of the job (also $CYCLOPS_HOST)")
 	cmd.Flags().StringVarP(&o.dir, "directory", "C", "", "put the files below `DIR`")
 	cmd.Flags().BoolVar(&o.all, "all", false, "bring everything the manifest lists")
+	o.patience.register(cmd.Flags())
 	return cmd
 }
 
-func (app *App) fetch(ctx context.Context, o fetchOptions, word string, patterns []string) error {
+func (app *App) fetch(ctx context.Context, o *fetchOptions, word string, patterns []string) error {
+	config, err := hosts.Load(app.dirs)
+	if err != nil {
+		return err
+	}
+	status := term.NewStatus(app.Err)
+	defer status.Close()
+	app.status = status
+	contact := app.newContact(o.patience, config, firstOf(o.host, word), status)
+	defer contact.quiet()
 	from, err := app.locate(ctx, o.host, word)
 	if err != nil {
 		return err
@@ -97,10 +110,14 @@ func (app *App) place(ctx context.Context, r fetch.Request, source fetch.Source)
 	if err != nil {
 		return nil, err
 	}
-	status := term.NewStatus(app.Err)
-	defer status.Close()
+	status := app.status
+	if status == nil {
+		status = term.NewStatus(app.Err)
+		defer status.Close()
+	}
 	began := time.Now()
 	status.Say(func() string { return fetchText(placer.Progress(), time.Since(began)) })
+	defer status.Say(nil)
 	err = placer.Rest(ctx, source)
 	report, closeErr := placer.Close()
 	return report, errors.Join(err, closeErr)

@@ -10,21 +10,20 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
-	"github.com/cyclops-fpga/cyclops/remote"
 )
 
 // signalWatch turns signals to this process into what they mean for the job: before it is
-// accepted they end the command, afterwards they are the job's.
+// accepted they end the command, afterwards they are the job's or leave it.
 type signalWatch struct {
 	app    *App
 	cancel context.CancelCauseFunc
 	ch     chan os.Signal
 	done   chan struct{}
 
-	mu       sync.Mutex
-	session  *remote.Session
-	presses  int  // of Ctrl-C
-	detached bool // the user chose to leave the job running
+	mu      sync.Mutex
+	screen  *screen   // nil: no job is shown
+	presses int       // of Ctrl-C
+	tied    os.Signal // cancelled the job
 }
 
 // interrupted is the cause of a context that a signal ended.
@@ -36,8 +35,13 @@ func (e *interrupted) Error() string { return "interrupted" }
 // end with parent: Ctrl-C is the job's.
 func (app *App) watchSignals(parent context.Context) (*signalWatch, context.Context) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
-	w := &signalWatch{app: app, cancel: cancel, ch: make(chan os.Signal, 8), done: make(chan struct{})}
-	signal.Notify(w.ch, forwarded...)
+	w := &signalWatch{app: app, cancel: cancel, ch: make(chan os.Signal, 16), done: make(chan struct{})}
+	for _, s := range forwarded {
+		// What is ignored, as under nohup or behind a script's &, stays so.
+		if !signal.Ignored(s) {
+			signal.Notify(w.ch, s)
+		}
+	}
 	ignoreBrokenPipes()
 	go func() {
 		defer close(w.done)
@@ -48,6 +52,9 @@ func (app *App) watchSignals(parent context.Context) (*signalWatch, context.Cont
 	return w, ctx
 }
 
+// watchWindow adds the signals that concern a raw terminal.
+func (w *signalWatch) watchWindow() { signal.Notify(w.ch, ofWindow...) }
+
 // Close stops watching.
 func (w *signalWatch) Close() {
 	signal.Stop(w.ch)
@@ -56,47 +63,110 @@ func (w *signalWatch) Close() {
 	w.cancel(context.Canceled)
 }
 
-// attach makes the signals those of session's job.
-func (w *signalWatch) attach(session *remote.Session) {
+// attach makes the signals those of the job that s shows; nil: the command's own again.
+func (w *signalWatch) attach(s *screen) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.session = session
+	w.screen = s
 }
 
 func (w *signalWatch) handle(s os.Signal) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.session == nil {
-		w.cancel(&interrupted{s})
+	name := signalName(s)
+	if w.screen != nil && w.ofWindow(name) {
 		return
 	}
-	if s == os.Interrupt {
-		w.presses++
-	}
-	onTerminal := term.IsTerminal(w.app.Err)
 	switch {
-	case w.presses > 2 && onTerminal && s == os.Interrupt:
-		w.detached = true
-		fmt.Fprintln(w.app.Err) // the terminal echoed ^C
-		w.cancel(&interrupted{s})
-	case w.presses > 1 && onTerminal && s == quitSignal:
-		_ = w.session.Cancel(api.CancelRequest{Reason: "killed from the keyboard"})
-	default:
-		_ = w.session.Signal(signalName(s))
-		if w.presses == 2 && onTerminal {
-			fmt.Fprintln(w.app.Err, "\r\ncyclops: the job was interrupted twice. Ctrl-C again leaves it running and returns; Ctrl-\\ kills it.")
+	case w.screen == nil:
+		if name != "CONT" && name != "WINCH" && name != "TSTP" {
+			w.cancel(&interrupted{s})
 		}
+	case name == "TERM" || name == "HUP":
+		w.leave(s)
+	case name == "INT":
+		w.interrupt(s)
+	case w.presses > 1 && s == quitSignal && w.watched():
+		_ = w.screen.attachment.Cancel(api.CancelRequest{Reason: "killed from the keyboard"})
+	default:
+		_ = w.screen.attachment.Signal(name)
 	}
 }
 
-// explain replaces the error of a session that the user left.
-func (w *signalWatch) explain(t *trip, err error) error {
+// ofWindow handles what concerns only the terminal here.
+func (w *signalWatch) ofWindow(name string) bool {
+	window := w.screen.window
+	switch name {
+	case "WINCH":
+		window.fit()
+	case "TSTP":
+		window.suspend()
+		stopSelf()
+	case "CONT":
+		window.resume()
+	default:
+		return false
+	}
+	return true
+}
+
+// watched tells whether somebody presses keys who reads what is said.
+func (w *signalWatch) watched() bool { return term.IsTerminal(w.app.Err) && !w.screen.window.isRaw() }
+
+// interrupt passes Ctrl-C on; who presses it again and again wants to leave.
+func (w *signalWatch) interrupt(s os.Signal) {
+	w.presses++
+	if !w.watched() {
+		_ = w.screen.attachment.Signal(signalName(s))
+		return
+	}
+	if w.presses > 2 || w.presses > 1 && w.screen.contact.gone() {
+		fmt.Fprintln(w.app.Err) // the terminal echoed ^C
+		w.cancel(&interrupted{s})
+		return
+	}
+	_ = w.screen.attachment.Signal(signalName(s))
+	if w.presses == 2 {
+		fmt.Fprintln(w.app.Err, "\r\ncyclops: the job was interrupted twice. Ctrl-C again leaves it running and returns; Ctrl-\\ kills it.")
+	}
+}
+
+// leave ends the command. A job that is tied to it is cancelled first, and its end awaited until
+// the signal comes again.
+func (w *signalWatch) leave(s os.Signal) {
+	if !w.screen.tie || w.tied != nil {
+		w.cancel(&interrupted{s})
+		return
+	}
+	w.tied = s
+	_ = w.screen.attachment.Cancel(api.CancelRequest{Reason: "the command that it was tied to was ended by SIG" + signalName(s)})
+}
+
+// explain replaces the error of a job that the user left.
+func (w *signalWatch) explain(job string, err error) error {
+	var e *interrupted
+	code := 0
+	switch {
+	case errors.As(err, &e):
+		code = 128 + signalNumber(signalName(e.signal))
+	case !errors.Is(err, errDetached):
+		return err
+	}
+	return &exitError{code: code, err: api.Errorf(api.Cancelled, "cyclops attach "+job+" comes back to it, cyclops cancel "+job+" stops it", "detached: job %s goes on", job)}
+}
+
+// settle ends a command that a signal ended although the job has: a job that was tied to it is
+// cancelled, or its outputs are not all here.
+func (w *signalWatch) settle(ctx context.Context, job string, err, undelivered error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var e *interrupted
-	if !w.detached || !errors.As(err, &e) {
-		return err
+	switch {
+	case w.tied != nil:
+		name := signalName(w.tied)
+		return &exitError{code: 128 + signalNumber(name), err: api.Errorf(api.Cancelled, "cyclops logs "+job+" shows what it wrote", "job %s was cancelled with this command, by SIG%s", job, name)}
+	case undelivered != nil && errors.As(context.Cause(ctx), &e):
+		return &exitError{code: 128 + signalNumber(signalName(e.signal)), err: api.Errorf(api.Cancelled, "cyclops fetch "+job+" brings the rest", "interrupted: not all outputs of job %s are here", job)}
 	}
-	left := api.Errorf(api.Cancelled, "cyclops logs -f "+t.job.ID+" follows it again, cyclops cancel "+t.job.ID+" stops it", "detached: job %s goes on", t.job.ID)
-	return &exitError{code: 128 + signalNumber(signalName(e.signal)), err: left}
+	return err
 }

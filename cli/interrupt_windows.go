@@ -8,6 +8,9 @@ import (
 // forwarded are the signals that a job gets when this process gets them.
 var forwarded = []os.Signal{os.Interrupt, syscall.SIGTERM}
 
+// ofWindow is empty: a console tells nobody that its size changed.
+var ofWindow []os.Signal
+
 const quitSignal = syscall.SIGQUIT
 
 func signalName(s os.Signal) string {
@@ -16,5 +19,7 @@ func signalName(s os.Signal) string {
 	}
 	return "TERM"
 }
+
+func stopSelf() {}
 
 func ignoreBrokenPipes() {}

@@ -77,7 +77,7 @@ func (app *App) locateOn(ctx context.Context, host hosts.Host, file string) (*lo
 		file = path.Join(file, manifestName)
 	}
 	file = strings.TrimPrefix(file, "/~/") // below the home, where SFTP starts
-	files := &hostFiles{conn: h.conn, dir: path.Dir(file)}
+	files := app.hostFiles(h.conn, path.Dir(file))
 	l := &located{source: files, close: []func(){files.Close, h.Close}}
 	f, err := files.Open(ctx, path.Base(file))
 	if err == nil {
@@ -119,7 +119,7 @@ func (app *App) locateJob(ctx context.Context, hostFlag, ref string) (*located, 
 	if err == nil && !info.State.Ended() {
 		err = api.Errorf(api.Conflict, "cyclops wait "+id+" waits for its end", "job %s is %s: its manifest is written when it has ended", id, info.State)
 	}
-	files := &hostFiles{conn: h.conn, dir: info.Location}
+	files := app.hostFiles(h.conn, info.Location)
 	l := &located{source: files, id: id, close: []func(){files.Close, h.Close}}
 	if err == nil {
 		l.data, err = h.client.Manifest(ctx, id)

@@ -10,6 +10,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/remote"
+	"github.com/cyclops-fpga/cyclops/remote/hosts"
 	"github.com/spf13/cobra"
 )
 
@@ -20,6 +21,8 @@ type logsOptions struct {
 	since  string
 	stamps bool
 	stream string
+
+	patience patienceFlag
 }
 
 func newLogsCommand(app *App) *cobra.Command {
@@ -29,7 +32,7 @@ func newLogsCommand(app *App) *cobra.Command {
 		Short: "Print a job's log; -f goes on as it is written",
 		Long:  "Print a job's log: what it wrote to stdout on stdout, what it wrote to stderr on stderr.\n" + jobHelp,
 		Args:  cobra.ExactArgs(1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return app.logs(cmd.Context(), o, args[0]) },
+		RunE:  func(cmd *cobra.Command, args []string) error { return app.logs(cmd.Context(), &o, args[0]) },
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&o.host, "host", "H", "", "host of the job (also $CYCLOPS_HOST)")
@@ -38,10 +41,11 @@ func newLogsCommand(app *App) *cobra.Command {
 	flags.StringVar(&o.since, "since", "", "leave out what is older than this `TIME` (RFC 3339) or duration (10m)")
 	flags.BoolVarP(&o.stamps, "timestamps", "t", false, "begin each line with the time it was written")
 	flags.StringVar(&o.stream, "stream", "", "only stdout or stderr")
+	o.patience.register(flags)
 	return cmd
 }
 
-func (app *App) logs(ctx context.Context, o logsOptions, ref string) error {
+func (app *App) logs(ctx context.Context, o *logsOptions, ref string) error {
 	from, err := parseSince(o.since, time.Now())
 	if err != nil {
 		return err
@@ -54,13 +58,35 @@ func (app *App) logs(ctx context.Context, o logsOptions, ref string) error {
 		return err
 	}
 	defer host.Close()
-	session, err := host.client.Follow(ctx, api.Follow{Job: id, Log: true, Tail: o.tail, Since: from, Stream: o.stream, Once: !o.follow})
+	ask := api.Follow{Job: id, Log: true, Tail: o.tail, Since: from, Stream: o.stream, Once: !o.follow}
+	if o.follow {
+		return app.followLog(ctx, o, host, ask)
+	}
+	session, err := host.client.Follow(ctx, ask)
 	if err != nil {
 		return err
 	}
 	defer session.Close()
 	out := newLogWriter(term.JobWriter(app.Out), term.JobWriter(app.Err), o.stamps)
 	_, err = session.Run(ctx, remote.Handler{Log: out.chunk})
+	return errors.Join(err, out.flush())
+}
+
+// followLog goes on through broken lines, as a screen without input.
+func (app *App) followLog(ctx context.Context, o *logsOptions, host *openHost, ask api.Follow) error {
+	status := term.NewStatus(app.Err)
+	defer status.Close()
+	app.status = status
+	config, err := hosts.Load(app.dirs)
+	if err != nil {
+		return err
+	}
+	contact := app.newContact(o.patience, config, host.Name, status)
+	defer contact.quiet()
+	attachment := host.client.Attach(nil, ask, &contact.Patience)
+	defer attachment.Close()
+	out := newLogWriter(status.Writer(term.JobWriter(app.Out)), status.Writer(term.JobWriter(app.Err)), o.stamps)
+	_, err = attachment.Run(ctx, remote.Handler{Log: out.chunk})
 	return errors.Join(err, out.flush())
 }
 

@@ -51,7 +51,7 @@ func (app *App) dial(host hosts.Host) *openHost {
 func (app *App) connectOptions() connect.Options {
 	o := connect.Options{Dirs: app.dirs, SSHConfig: app.sshConfig, Self: app.self, Log: app.logger()}
 	if app.Interactive() {
-		o.Prompter = &prompter{app.Streams, app.status}
+		o.Prompter = &prompter{app.Streams, app.status, app.screen}
 	}
 	return o
 }
@@ -104,7 +104,7 @@ func (app *App) confirmHost(ctx context.Context, root *project.Root, host hosts.
 
 // confirm asks a person on the terminal; an empty answer is the default.
 func (app *App) confirm(ctx context.Context, question string, byDefault bool) (bool, error) {
-	answer, err := (&prompter{app.Streams, app.status}).Prompt(ctx, connect.Prompt{Text: question, Echo: true})
+	answer, err := (&prompter{app.Streams, app.status, app.screen}).Prompt(ctx, connect.Prompt{Text: question, Echo: true})
 	switch strings.ToLower(answer) {
 	case "":
 		return byDefault, err

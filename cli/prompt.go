@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -17,7 +18,8 @@ import (
 // prompter asks on the terminal.
 type prompter struct {
 	term.Streams
-	status *term.Status // kept away while a question stands; nil: there is none
+	status *term.Status            // kept away while a question stands; nil: there is none
+	screen *atomic.Pointer[screen] // the job that has the terminal
 }
 
 // Prompt shows p and reads one line, without echo unless p allows it. Text from a host is made
@@ -27,6 +29,7 @@ func (p *prompter) Prompt(ctx context.Context, ask connect.Prompt) (string, erro
 		p.status.Hold(true)
 		defer p.status.Hold(false)
 	}
+	defer p.screen.Load().yield()()
 	safe := term.NewSafeWriter(p.Err)
 	io.WriteString(safe, ask.Text)
 	if ask.Kind == connect.PromptNotice {

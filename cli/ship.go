@@ -43,7 +43,7 @@ func mayHaveJob(ctx context.Context, err error) bool {
 
 // submit sends the tree, again when a file changed meanwhile, and the job.
 func (t *trip) submit(ctx context.Context, follow *api.Follow, hello api.Hello) (err error) {
-	s := remote.Shipment{Job: t.job, Data: hello.Data, Follow: follow, Cost: t.sayCost}
+	s := remote.Shipment{Job: t.job, Data: hello.Data, Follow: follow, Cost: t.sayCost, Patience: t.app.patience(t.host.Name)}
 	if t.tree == nil {
 		t.session, err = t.host.client.Submit(ctx, t.host.conn, s)
 		return err

@@ -3,12 +3,9 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
@@ -38,12 +35,16 @@ type trip struct {
 	config *hosts.Config
 	host   *openHost
 
+	screen *screen    // nil: nobody waits for it
+	ask    api.Follow // what it asks of the host
+
 	greeted  chan greeting // what the host answered while the tree was read
 	tree     *scan.Tree    // nil with --bare
 	session  *remote.Session
 	result   *api.Result
 	manifest *manifest.Manifest
 	placer   *fetch.Placer
+	pinned   fetch.Pinned // of a job whose tree was not read now
 	fetched  *fetch.Report
 }
 
@@ -147,77 +148,13 @@ func (t *trip) setTree(tree *scan.Tree) {
 	t.job.Outputs.Exclude = tree.Excludes
 }
 
-// follow shows the job's output and sends it this process's input until it has ended.
+// follow shows the job until it has ended and its result is here.
 func (t *trip) follow(ctx context.Context) error {
-	out := newLogWriter(t.status.Writer(term.JobWriter(t.app.Out)), t.status.Writer(term.JobWriter(t.app.Err)), false)
-	go t.sendStdin()
-	t.showState(t.session.Accepted.Job)
-	result, err := t.session.Run(ctx, remote.Handler{
-		State:    t.showState,
-		Log:      t.showLog(out),
-		Result:   t.takeResult,
-		Artifact: t.takeArtifact,
-	})
-	if err = errors.Join(err, out.flush()); err != nil {
-		return err
-	}
-	if t.placer == nil {
+	result, err := t.screen.follow(ctx, t.host.client, t.session, t.ask, remote.Handler{Result: t.takeResult, Artifact: t.takeArtifact})
+	if err == nil && t.manifest == nil {
 		_, err = decodeResult(result)
 	}
 	return err
-}
-
-// sendStdin ends when the input does, or with the process: a read from a terminal cannot be interrupted.
-func (t *trip) sendStdin() {
-	stdin := t.session.Stdin()
-	defer stdin.Close()
-	if t.app.In != nil {
-		_, _ = io.Copy(stdin, t.app.In)
-	}
-}
-
-// showLog passes a broken pipe on: a local tool would have been ended by it.
-func (t *trip) showLog(out *logWriter) func(api.LogChunk) error {
-	broken := false
-	return func(c api.LogChunk) error {
-		if broken {
-			return nil
-		}
-		err := out.chunk(c)
-		if errors.Is(err, syscall.EPIPE) {
-			broken = true
-			return t.session.Signal("PIPE")
-		}
-		if err != nil {
-			return api.Errorf(api.Internal, "the job goes on; cyclops logs "+t.job.ID+" has all of it", "unable to show the log: %w", err)
-		}
-		return nil
-	}
-}
-
-// showState says what a job waits for; a running one speaks for itself.
-func (t *trip) showState(j api.JobInfo) {
-	switch {
-	case j.State == manifest.Queued:
-		t.status.Say(func() string { return queuedText(j) })
-	case j.State == manifest.Running && j.Phase == "preparing":
-		t.status.Say(func() string { return "bringing the workspace up to date" })
-	case j.State == manifest.Running && j.Phase == "collecting":
-		t.status.Say(func() string { return "collecting outputs" })
-	default:
-		t.status.Say(nil)
-	}
-}
-
-func queuedText(j api.JobInfo) string {
-	text := "queued"
-	if j.Position > 1 {
-		text = fmt.Sprintf("queued behind %s", count(j.Position-1, "job", "jobs"))
-	}
-	if j.WaitsFor != "" {
-		text += ", waits for " + j.WaitsFor
-	}
-	return term.Clean(text)
 }
 
 // statusReport is what --status-file holds, version 1.

@@ -10,6 +10,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/remote"
+	"github.com/cyclops-fpga/cyclops/remote/retry"
 	"github.com/cyclops-fpga/cyclops/tui"
 	"github.com/spf13/cobra"
 )
@@ -114,47 +115,30 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Follow goes on at the byte where contact was lost.
+// Follow goes on at the byte where contact was lost, for as long as somebody looks.
 func (s *screenClient) Follow(ctx context.Context, id string) <-chan tui.Chunk {
 	chunks := make(chan tui.Chunk, 16)
 	go func() {
 		defer close(chunks)
-		ask := api.Follow{Job: id, Log: true, Tail: screenTail}
-		wait := lookEvery
-		for {
-			before := ask.From
-			err := s.follow(ctx, &ask, chunks)
-			if ask.From > before {
-				wait = lookEvery
-			}
-			if err == nil || !send(ctx, chunks, tui.Chunk{Err: err}) || !retriable(err) || !pause(ctx, wait) {
-				return
-			}
-			wait = min(2*wait, retryMost)
+		if err := s.follow(ctx, id, chunks); err != nil {
+			send(ctx, chunks, tui.Chunk{Err: err})
 		}
 	}()
 	return chunks
 }
 
-func retriable(err error) bool {
-	kind := api.KindOf(err)
-	return kind == api.Unreachable || kind == api.LostContact
-}
-
-func (s *screenClient) follow(ctx context.Context, ask *api.Follow, chunks chan<- tui.Chunk) error {
-	session, err := s.host.client.Follow(ctx, *ask)
-	if err != nil {
-		return err
-	}
-	defer session.Close()
+func (s *screenClient) follow(ctx context.Context, id string, chunks chan<- tui.Chunk) error {
+	patience := &retry.Patience{Lost: func(err error) { send(ctx, chunks, tui.Chunk{Err: err}) }}
+	patience.Alive() // the table shows whether there is a host at all
+	attachment := s.host.client.Attach(nil, api.Follow{Job: id, Log: true, Tail: screenTail}, patience)
+	defer attachment.Close()
 	var text strings.Builder
 	safe := term.NewSafeWriter(&text)
-	_, err = session.Run(ctx, remote.Handler{Log: func(c api.LogChunk) error {
+	_, err := attachment.Run(ctx, remote.Handler{Log: func(c api.LogChunk) error {
 		text.Reset()
 		if _, err := safe.Write(c.Data); err != nil {
 			return err
 		}
-		ask.From, ask.Tail = c.Offset+int64(len(c.Data)), 0
 		send(ctx, chunks, tui.Chunk{Text: text.String()})
 		return nil
 	}})

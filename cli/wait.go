@@ -6,28 +6,31 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/remote"
+	"github.com/cyclops-fpga/cyclops/remote/hosts"
 	"github.com/spf13/cobra"
 )
 
 func newWaitCommand(app *App) *cobra.Command {
 	var host string
+	var patience patienceFlag
 	cmd := &cobra.Command{
 		Use:   "wait JOB…",
 		Short: "Wait until jobs have ended; exit with the first exit code that is not 0",
 		Long:  "Wait until every job has ended. The exit code is the first one that is not 0, in the order of the arguments.\n" + jobHelp,
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return asJob(app.wait(cmd.Context(), host, args))
+			return asJob(app.wait(cmd.Context(), host, patience, args))
 		},
 	}
 	cmd.Flags().StringVarP(&host, "host", "H", "", "host of the jobs (also $CYCLOPS_HOST)")
+	patience.register(cmd.Flags())
 	return cmd
 }
 
-func (app *App) wait(ctx context.Context, hostFlag string, refs []string) error {
+func (app *App) wait(ctx context.Context, hostFlag string, patience patienceFlag, refs []string) error {
 	first := 0
 	for _, ref := range refs {
-		code, err := app.waitOne(ctx, hostFlag, ref)
+		code, err := app.waitOne(ctx, hostFlag, patience, ref)
 		if err != nil {
 			return err
 		}
@@ -41,18 +44,21 @@ func (app *App) wait(ctx context.Context, hostFlag string, refs []string) error 
 	return &exitError{code: first}
 }
 
-func (app *App) waitOne(ctx context.Context, hostFlag, ref string) (int, error) {
+func (app *App) waitOne(ctx context.Context, hostFlag string, patience patienceFlag, ref string) (int, error) {
 	host, id, err := app.find(ctx, hostFlag, ref)
 	if err != nil {
 		return 0, err
 	}
 	defer host.Close()
-	session, err := host.client.Follow(ctx, api.Follow{Job: id})
+	config, err := hosts.Load(app.dirs)
 	if err != nil {
 		return 0, err
 	}
-	defer session.Close()
-	result, err := session.Run(ctx, remote.Handler{})
+	contact := app.newContact(patience, config, host.Name, nil)
+	defer contact.quiet()
+	attachment := host.client.Attach(nil, api.Follow{Job: id}, &contact.Patience)
+	defer attachment.Close()
+	result, err := attachment.Run(ctx, remote.Handler{})
 	if err != nil {
 		return 0, err
 	}

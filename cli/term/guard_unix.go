@@ -3,6 +3,8 @@
 package term
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -10,88 +12,135 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// guardLimit is how long a guard may take to answer: without one the terminal is only restored
-// by a process that ends as it should.
-const guardLimit = 2 * time.Second
+// What a client tells its guard: a byte, two bytes of length, as many bytes. The end of the orders
+// is the news that the client is no more.
+const (
+	orderArm    = 'a' // the terminal's settings before and after it was made raw
+	orderDisarm = 'd' // the terminal is restored; there is nothing to do
+	orderUndo   = 'u' // what resets the modes that the job switched on
+)
 
-// Guard is the process that restores the terminal when this one is killed.
-type Guard struct {
-	cmd     *exec.Cmd
-	orders  *os.File
-	answers *os.File
+// settings are how a terminal is set.
+type settings = unix.Termios
+
+func settingsOf(f *os.File) (settings, error) {
+	s, err := unix.IoctlGetTermios(int(f.Fd()), getSettings)
+	if err != nil {
+		return settings{}, err
+	}
+	return *s, nil
 }
 
-// StartGuard starts argv as the guard of terminal; it is to call ServeGuard.
+// Guard is the process that restores the terminal when this one is killed. A nil Guard guards nothing.
+type Guard struct {
+	cmd    *exec.Cmd
+	orders *os.File
+}
+
+// StartGuard starts argv as the guard of terminal; it is to call ServeGuard. It does not wait for
+// the guard: what a client tells it early waits in a pipe that outlives the client.
 func StartGuard(argv []string, terminal, screen *os.File) (*Guard, error) {
-	orders, toGuard, err := os.Pipe()
+	fromHere, orders, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("unable to start the terminal's guard: %w", err)
 	}
-	defer orders.Close()
-	fromGuard, answers, err := os.Pipe()
-	if err != nil {
-		toGuard.Close()
-		return nil, err
-	}
-	defer answers.Close()
-	g := &Guard{cmd: exec.Command(argv[0], argv[1:]...), orders: toGuard, answers: fromGuard}
+	defer fromHere.Close()
+	g := &Guard{cmd: exec.Command(argv[0], argv[1:]...), orders: orders}
 	g.cmd.Stdin, g.cmd.Stdout = terminal, screen
-	g.cmd.ExtraFiles = []*os.File{orders, answers}
+	g.cmd.ExtraFiles = []*os.File{fromHere}
 	g.cmd.Dir = "/"
 	// A session of its own: what is sent to this process's group must not end or stop its guard.
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := g.cmd.Start(); err != nil {
-		toGuard.Close()
-		fromGuard.Close()
+		orders.Close()
 		return nil, fmt.Errorf("unable to start the terminal's guard: %w", err)
 	}
 	return g, nil
 }
 
-// ServeGuard is what the process that StartGuard starts does.
-func ServeGuard() {
-	signal.Ignore(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGTSTP, syscall.SIGTTOU, syscall.SIGPIPE)
-	RunGuard(os.Stdin, os.Stdout, os.NewFile(3, "orders"), os.NewFile(4, "answers"))
+func (g *Guard) arm(before, raw settings) {
+	var b bytes.Buffer
+	_ = binary.Write(&b, binary.BigEndian, before) // neither fails: a Buffer, and types of fixed size
+	_ = binary.Write(&b, binary.BigEndian, raw)
+	g.tell(orderArm, b.Bytes())
 }
 
-// Before has the guard note the terminal's settings before MakeRaw.
-func (g *Guard) Before() error { return g.ask(orderBefore) }
+func (g *Guard) disarm() { g.tell(orderDisarm, nil) }
 
-// Raw has the guard note them after it; from now on it guards.
-func (g *Guard) Raw() error { return g.ask(orderRaw) }
+// Undo tells the guard what to write to the screen.
+func (g *Guard) Undo(reset string) { g.tell(orderUndo, []byte(reset)) }
 
-// Free tells the guard that the terminal is restored.
-func (g *Guard) Free() error { return g.ask(orderFree) }
-
-// ask waits for the answer, so that no order overtakes what it speaks of.
-func (g *Guard) ask(order byte) error {
-	deadline := time.Now().Add(guardLimit)
-	_ = g.orders.SetWriteDeadline(deadline)
-	if _, err := g.orders.Write([]byte{order}); err != nil {
-		return err
-	}
-	_ = g.answers.SetReadDeadline(deadline)
-	var b [1]byte
-	_, err := io.ReadFull(g.answers, b[:])
-	return err
-}
-
-// Undo tells the guard what to write to the screen. It must not slow the job's output: what a
-// guard does not take at once it misses.
-func (g *Guard) Undo(reset string) {
-	if len(reset) > maxUndo {
+// tell must not slow the job's output: what a guard that is stopped does not take, it misses.
+func (g *Guard) tell(order byte, data []byte) {
+	const limit = 10 * time.Millisecond
+	if g == nil || len(data) > maxOrder {
 		return
 	}
-	_ = g.orders.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-	_, _ = g.orders.Write(append([]byte{orderUndo, byte(len(reset) >> 8), byte(len(reset))}, reset...))
+	_ = g.orders.SetWriteDeadline(time.Now().Add(limit))
+	_, _ = g.orders.Write(append([]byte{order, byte(len(data) >> 8), byte(len(data))}, data...))
 }
 
 // Close ends the guard, which has nothing to do any more.
 func (g *Guard) Close() {
+	if g == nil {
+		return
+	}
 	_ = g.cmd.Process.Kill()
 	_ = g.cmd.Wait()
 	g.orders.Close()
-	g.answers.Close()
+}
+
+// maxOrder is the most that one order carries; a pipe takes that much whole or not at all.
+const maxOrder = 1000
+
+// ServeGuard is what the process that StartGuard starts does: it waits until its client is no
+// more. If that was killed in raw mode, it restores the terminal's settings, provided they still
+// are what the client made them, and resets the modes that the job had switched on.
+func ServeGuard() {
+	signal.Ignore(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGTSTP, syscall.SIGTTOU, syscall.SIGPIPE)
+	g := guarding{terminal: os.Stdin}
+	orders := os.NewFile(3, "orders")
+	for g.order(orders) {
+	}
+	if !g.armed {
+		return
+	}
+	if now, err := settingsOf(g.terminal); err == nil && now == g.raw {
+		_ = unix.IoctlSetTermios(int(g.terminal.Fd()), setSettings, &g.before)
+	}
+	_, _ = os.Stdout.Write(g.undo)
+}
+
+// guarding is a guard at work.
+type guarding struct {
+	terminal    *os.File
+	before, raw settings
+	armed       bool
+	undo        []byte
+}
+
+// order takes the next order; false: there are none any more.
+func (g *guarding) order(r io.Reader) bool {
+	var head [3]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return false
+	}
+	data := make([]byte, int(head[1])<<8|int(head[2]))
+	if _, err := io.ReadFull(r, data); err != nil {
+		return false
+	}
+	switch head[0] {
+	case orderArm:
+		from := bytes.NewReader(data)
+		g.armed = binary.Read(from, binary.BigEndian, &g.before) == nil && binary.Read(from, binary.BigEndian, &g.raw) == nil
+	case orderDisarm:
+		g.armed = false
+	case orderUndo:
+		g.undo = data
+	}
+	return true
 }

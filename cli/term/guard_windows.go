@@ -8,22 +8,19 @@ import (
 // Guard does not exist here: a console forgets its modes with the process that set them.
 type Guard struct{}
 
+type settings struct{}
+
+func settingsOf(*os.File) (settings, error) { return settings{}, errors.ErrUnsupported }
+
 // StartGuard always fails.
-func StartGuard([]string, *os.File, *os.File) (*Guard, error) {
-	return nil, errors.ErrUnsupported
-}
+func StartGuard([]string, *os.File, *os.File) (*Guard, error) { return nil, errors.ErrUnsupported }
 
 // ServeGuard does nothing.
 func ServeGuard() {}
 
-// Before does nothing.
-func (*Guard) Before() error { return nil }
+func (*Guard) arm(settings, settings) {}
 
-// Raw does nothing.
-func (*Guard) Raw() error { return nil }
-
-// Free does nothing.
-func (*Guard) Free() error { return nil }
+func (*Guard) disarm() {}
 
 // Undo does nothing.
 func (*Guard) Undo(string) {}

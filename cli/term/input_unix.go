@@ -29,6 +29,12 @@ func (i *Input) await() error {
 	}
 }
 
+// ready tells whether f can be read at once.
+func (i *Input) ready() bool {
+	readable, err := selectTwo(int(i.f.Fd()), int(i.wake.Fd()), time.Microsecond)
+	return readable || err != nil && err != errStopped
+}
+
 // selectTwo waits until f, unless it is -1, can be read, or fails with errStopped when wake can.
 // Not poll: on macOS it does not know terminals.
 func selectTwo(f, wake int, limit time.Duration) (bool, error) {

@@ -2,7 +2,6 @@ package term
 
 import (
 	"os"
-	"reflect"
 
 	xterm "golang.org/x/term"
 )
@@ -11,19 +10,27 @@ import (
 type Raw struct {
 	f      *os.File
 	before *xterm.State
+	guard  *Guard // nil: none could be had
 }
 
-// MakeRaw makes the terminal f raw. Restore it.
-func MakeRaw(f *os.File) (*Raw, error) {
+// MakeRaw makes the terminal f raw. guard, if not nil, learns how to undo that. Restore it.
+func MakeRaw(f *os.File, guard *Guard) (*Raw, error) {
+	old, oldErr := settingsOf(f)
 	before, err := xterm.MakeRaw(int(f.Fd()))
 	if err != nil {
 		return nil, err
 	}
-	return &Raw{f, before}, nil
+	if now, err := settingsOf(f); err == nil && oldErr == nil {
+		guard.arm(old, now)
+	}
+	return &Raw{f, before, guard}, nil
 }
 
 // Restore makes the terminal what it was. One that is gone needs nothing.
-func (r *Raw) Restore() { _ = xterm.Restore(int(r.f.Fd()), r.before) }
+func (r *Raw) Restore() {
+	_ = xterm.Restore(int(r.f.Fd()), r.before)
+	r.guard.disarm()
+}
 
 // Size returns the rows and columns of the terminal f; ok tells whether it is one.
 func Size(f *os.File) (rows, cols int, ok bool) {
@@ -39,13 +46,3 @@ func Alive(f *os.File) bool {
 	_, err := xterm.GetState(int(f.Fd()))
 	return err == nil
 }
-
-// state is how a terminal is set, to be compared.
-type state struct{ *xterm.State }
-
-func stateOf(f *os.File) (state, error) {
-	s, err := xterm.GetState(int(f.Fd()))
-	return state{s}, err
-}
-
-func (s state) equal(other state) bool { return reflect.DeepEqual(s.State, other.State) }
