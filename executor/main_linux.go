@@ -15,6 +15,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/daemon"
 	"github.com/cyclops-fpga/cyclops/executor/environ"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/executor/samepath"
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
 )
 
@@ -42,6 +43,8 @@ func Main(args []string) int {
 	switch verb {
 	case "supervise":
 		return supervise.Main(context.Background(), os.Stdin, os.Stdout)
+	case "enter":
+		return samepath.Enter(args)
 	case "env":
 		return exit(environ.Print(os.Stdout))
 	case "version":

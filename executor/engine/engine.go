@@ -15,6 +15,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/inputs"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/executor/queue"
+	"github.com/cyclops-fpga/cyclops/executor/samepath"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
 )
@@ -119,9 +120,12 @@ func (l *loginEnvironment) vars(ctx context.Context) ([]string, error) {
 	return l.login.Vars, nil
 }
 
-// Environment reads the login environment again and reports it.
+// Environment reads the login environment again and reports it, with whether jobs can see their
+// workspaces at the client's paths.
 func (e *Engine) Environment(ctx context.Context) api.EnvironmentReport {
-	return e.login.capture(ctx, e.Self).Report()
+	report := e.login.capture(ctx, e.Self).Report()
+	report.SamePathOff = samepath.Probe(ctx, e.Self, e.Data.Mounts())
+	return report
 }
 
 // Status is the load of this host.

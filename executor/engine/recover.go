@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/cyclops-fpga/cyclops/executor/supervise"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
@@ -32,7 +33,13 @@ func (e *Engine) recover(ctx context.Context) error {
 		return fmt.Errorf("unable to read the queue: %w", err)
 	}
 	e.queue.Drain(draining != "")
-	return e.takeUp(ctx)
+	// Listed first: what begins behind this is nobody's leftover.
+	leftovers := supervise.Leftovers(e.Data)
+	if err := e.takeUp(ctx); err != nil {
+		return err
+	}
+	e.removeLeftovers(leftovers)
+	return nil
 }
 
 // takeUp queues what waited and follows what runs.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/store"
+	"github.com/cyclops-fpga/cyclops/executor/supervise"
 	"github.com/cyclops-fpga/cyclops/executor/workspace"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
@@ -38,7 +39,7 @@ func (e *Engine) Remove(ctx context.Context, id string) (api.Removed, error) {
 	}
 	for _, path := range gone {
 		freed += usage(path)
-		err = errors.Join(err, removeTree(path))
+		err = errors.Join(err, supervise.RemoveTree(path))
 	}
 	if err != nil {
 		return api.Removed{}, fmt.Errorf("unable to remove all files of job %s: %w", id, err)
@@ -96,21 +97,6 @@ func usage(path string) (total int64) {
 		return nil
 	})
 	return total
-}
-
-// removeTree deletes what a job left, directories that it made read-only among them.
-func removeTree(path string) error {
-	err := os.RemoveAll(path)
-	if !errors.Is(err, os.ErrPermission) {
-		return err
-	}
-	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			_ = os.Chmod(p, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(path)
 }
 
 func (e *Engine) sweepSometimes(ctx context.Context) error {

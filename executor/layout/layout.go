@@ -7,6 +7,8 @@
 //	packs/DIGEST.pack incoming/     input content
 //	workspaces/NAME/ .NAME.index .NAME.apply
 //	jobs/ID/job.json log log.idx displaced/ artifacts/ manifest.json
+//	tmp/ID                          a running job's TMPDIR, or a link to it
+//	mounts/                         notes of directories that were made to mount workspaces on
 package layout
 
 import (
@@ -42,9 +44,14 @@ func (d Data) Packs() string      { return d.join("packs") }
 func (d Data) Incoming() string   { return d.join("incoming") }
 func (d Data) Jobs() string       { return d.join("jobs") }
 func (d Data) Workspaces() string { return d.join("workspaces") }
+func (d Data) Tmp() string        { return d.join("tmp") }
+func (d Data) Mounts() string     { return d.join("mounts") }
 
 // Control is the control socket of a job's supervisor.
 func (d Data) Control(id string) string { return d.join("run", id+".sock") }
+
+// JobTmp is the temporary directory of a job, or a link to it.
+func (d Data) JobTmp(id string) string { return d.join("tmp", id) }
 
 // Pack is the file of a pack, named by the digest of its bytes.
 func (d Data) Pack(sum manifest.Sum) string { return d.join("packs", sum.String()+".pack") }
@@ -66,7 +73,7 @@ func (d Data) Manifest(id string) string  { return d.join("jobs", id, "manifest.
 
 // Create makes every directory, readable by this user alone.
 func (d Data) Create() error {
-	for _, dir := range []string{string(d), d.Run(), d.Bin(), d.Packs(), d.Incoming(), d.Jobs(), d.Workspaces()} {
+	for _, dir := range []string{string(d), d.Run(), d.Bin(), d.Packs(), d.Incoming(), d.Jobs(), d.Workspaces(), d.Tmp(), d.Mounts()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}

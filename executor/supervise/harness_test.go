@@ -20,6 +20,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/environ"
 	"github.com/cyclops-fpga/cyclops/executor/joblog"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/executor/samepath"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
@@ -29,6 +30,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case "supervise":
 			os.Exit(Main(context.Background(), os.Stdin, os.Stdout))
+		case "enter":
+			os.Exit(samepath.Enter(os.Args[2:]))
 		case "env":
 			if environ.Print(os.Stdout) != nil {
 				os.Exit(1)
@@ -63,6 +66,9 @@ func newBench(t testing.TB) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := os.Stat(self); err != nil {
+		self = "/proc/self/exe" // another user's, whose directories are closed
+	}
 	return &bench{t: t, data: data, self: self}
 }
 
@@ -81,6 +87,8 @@ type job struct {
 	size   int64
 	ack    int64
 	closed bool
+	owner  api.StdinOwner
+	owners int // how often that was said
 	event  chan struct{}
 	over   bool
 	missed bool // it had ended before anyone could connect
@@ -92,6 +100,11 @@ func argv(words ...string) func(*manifest.Job) {
 
 func sh(line string) func(*manifest.Job) {
 	return func(j *manifest.Job) { j.Steps = []manifest.Step{{Run: line}} }
+}
+
+// waitFor is a tool whose set-up lasts until the file is there.
+func waitFor(file string) []environ.Tool {
+	return []environ.Tool{{Name: "gate", Setup: "while ! test -e '" + file + "'; do sleep 0.01; done"}}
 }
 
 // make returns a job that was not started.
@@ -167,6 +180,9 @@ func (j *job) listen() {
 			j.size, _, _ = f.Offset()
 		case f.Type == api.FrameStdinAck:
 			j.ack, _, _ = f.Offset()
+		case f.Type == api.FrameStdinOwner:
+			f.JSON(&j.owner)
+			j.owners++
 		case f.Type == api.FrameStdinClosed:
 			j.closed = true
 		case f.Type == api.FrameError:

@@ -27,15 +27,21 @@ func (s *supervisor) prepare(ctx context.Context) ([]string, string, error) {
 	}
 	// The daemon that started this process may be gone, and with it the way to its binary.
 	self := append([]string{fmt.Sprintf("/proc/%d/exe", os.Getpid())}, s.launch.Self[1:]...)
-	env, err := environ.SetUp(ctx, self, s.launch.vars(), s.launch.Tools, path)
+	host, err := s.private(s.launch.vars())
 	if err != nil {
 		return nil, "", err
 	}
+	setUp, err := environ.SetUp(ctx, self, host, s.launch.Tools, path)
+	if err != nil {
+		return nil, "", err
+	}
+	env := setUp
+	env = s.setTerm(env)
 	for _, v := range s.job.Env {
 		env = environ.Set(env, v.Name, v.Value)
 	}
-	env = environ.Set(env, "PWD", dir)
-	return environ.Set(env, Mark, s.job.ID), dir, nil
+	env = environ.Set(environ.Set(env, "PWD", dir), Mark, s.job.ID)
+	return env, dir, s.findPlace(host, setUp, env)
 }
 
 // apply brings the workspace to the job's snapshot.
