@@ -27,6 +27,7 @@ const (
 type orders interface {
 	signal(sig unix.Signal)
 	cancel(req api.CancelRequest)
+	resize(size api.Resize)
 	stdin() *input // nil: the job has none
 }
 
@@ -178,8 +179,16 @@ func (c *control) obey(f api.Frame, w *api.FrameWriter) error {
 	switch f.Type {
 	case api.FrameStdin, api.FrameStdinEnd:
 		return c.takeInput(f)
+	case api.FrameStdinTake:
+		return c.giveInput(f, w)
 	case api.FrameSignal:
 		return c.takeSignal(f)
+	case api.FrameResize:
+		var size api.Resize
+		if err := f.JSON(&size); err != nil {
+			return err
+		}
+		c.orders.resize(size)
 	case api.FrameCancel:
 		var req api.CancelRequest
 		if err := f.JSON(&req); err != nil {
@@ -203,6 +212,20 @@ func (c *control) takeInput(f api.Frame) error {
 		return nil
 	}
 	return in.add(offset, data)
+}
+
+// giveInput answers each request for the input in its turn, so that whoever asks knows which of
+// the frames around it still count.
+func (c *control) giveInput(f api.Frame, w *api.FrameWriter) error {
+	var in api.StdinTake
+	if err := f.JSON(&in); err != nil {
+		return err
+	}
+	var owner api.StdinOwner // nobody, of a job without input
+	if stdin := c.orders.stdin(); stdin != nil {
+		owner = stdin.take(in.Input)
+	}
+	return w.JSON(api.FrameStdinOwner, owner)
 }
 
 func (c *control) takeSignal(f api.Frame) error {

@@ -3,8 +3,11 @@
 package supervise
 
 import (
+	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -23,7 +26,8 @@ type output struct {
 	log        *joblog.Writer
 	grew       func(size int64)
 	out, err   *pipe
-	wake, stop int // a pipe whose closing says that no process writes any more
+	term       *terminal // takes the place of both pipes; nil: none
+	wake, stop int       // a pipe whose closing says that no process writes any more
 	done       chan struct{}
 	buf        []byte
 	lost       int64 // bytes that did not fit on the disk
@@ -45,21 +49,32 @@ func newPipe(weRead bool) (*pipe, error) {
 	return pp, unix.SetNonblock(pp.ours, true)
 }
 
-func newOutput(log *joblog.Writer, grew func(int64)) (*output, error) {
+func newOutput(log *joblog.Writer, term *terminal, grew func(int64)) (*output, error) {
 	var stop [2]int
-	o := &output{log: log, grew: grew, done: make(chan struct{}), buf: make([]byte, pipeSize)}
-	var e1, e2 error
-	o.out, e1 = newPipe(true)
-	o.err, e2 = newPipe(true)
-	if err := errors.Join(e1, e2, unix.Pipe2(stop[:], unix.O_CLOEXEC)); err != nil {
+	o := &output{log: log, term: term, grew: grew, done: make(chan struct{}), buf: make([]byte, pipeSize)}
+	if err := errors.Join(o.open(), unix.Pipe2(stop[:], unix.O_CLOEXEC)); err != nil {
 		return nil, err
 	}
 	o.wake, o.stop = stop[0], stop[1]
+	go o.run()
+	return o, nil
+}
+
+func (o *output) open() error {
+	if o.term != nil {
+		o.out, o.err = &pipe{ours: o.term.fd, theirs: o.term.theirs}, &pipe{ours: -1, theirs: o.term.theirs}
+		return nil
+	}
+	var e1, e2 error
+	o.out, e1 = newPipe(true)
+	o.err, e2 = newPipe(true)
+	if err := errors.Join(e1, e2); err != nil {
+		return err
+	}
 	for _, p := range []*pipe{o.out, o.err} {
 		_, _ = unix.FcntlInt(uintptr(p.ours), unix.F_SETPIPE_SZ, pipeSize) // beyond the user's share it stays small
 	}
-	go o.run()
-	return o, nil
+	return nil
 }
 
 // run blocks a thread in poll, which wakes for either stream in the order of the writes as well
@@ -91,6 +106,9 @@ func (o *output) run() {
 
 // take moves what one read gives and returns how much that was.
 func (o *output) take(p *pipe, stream uint8) int {
+	if o.term != nil {
+		return o.takeTerminal()
+	}
 	n, err := unix.Read(p.ours, o.buf)
 	if err != nil || n <= 0 {
 		return 0
@@ -121,7 +139,20 @@ func (o *output) fail(n int, err error) {
 	}
 }
 
+// takeTerminal gathers the small pieces that a terminal gives.
+func (o *output) takeTerminal() int {
+	n := o.term.read(o.buf)
+	if n > 0 {
+		o.append(api.Stdout, o.buf[:n])
+	}
+	return n
+}
+
 func (o *output) drain() {
+	if o.term != nil {
+		o.drainTerminal()
+		return
+	}
 	for left := drainMax; left > 0; {
 		n := o.take(o.out, api.Stdout) + o.take(o.err, api.Stderr)
 		if n == 0 {
@@ -131,8 +162,40 @@ func (o *output) drain() {
 	}
 }
 
+// markWait is how long the last bytes of a terminal may take to come through the kernel.
+const markWait = 2 * time.Second
+
+// drainTerminal reads until a mark that it writes itself behind all that the job wrote comes out:
+// kernels before 4.5 call a terminal empty while bytes are still on their way through it.
+func (o *output) drainTerminal() {
+	for left := drainMax; left > 0; {
+		n := o.takeTerminal()
+		if left -= n; n == 0 {
+			break
+		}
+	}
+	mark := rand.Text()
+	_ = unix.SetNonblock(o.out.theirs, true) // should something escaped fill the terminal
+	if o.term.print(mark) != nil {
+		return
+	}
+	var rest []byte
+	fds := []unix.PollFd{{Fd: int32(o.out.ours), Events: unix.POLLIN}}
+	for deadline := time.Now().Add(markWait); !bytes.Contains(rest, []byte(mark)) && time.Now().Before(deadline); {
+		_, _ = unix.Poll(fds, int(markWait.Milliseconds()))
+		rest = append(rest, o.buf[:o.term.read(o.buf)]...)
+	}
+	if rest, _, _ = bytes.Cut(rest, []byte(mark)); len(rest) > 0 {
+		o.append(api.Stdout, rest)
+	}
+}
+
 // say writes a message to the job's own error stream, behind all that was written there.
 func (o *output) say(message string) {
+	if o.term != nil {
+		_ = o.term.print(message)
+		return
+	}
 	for b := []byte(message); len(b) > 0; {
 		n, err := unix.Write(o.err.theirs, b)
 		if err != nil && err != unix.EINTR {
@@ -147,7 +210,11 @@ func (o *output) say(message string) {
 func (o *output) finish() error {
 	unix.Close(o.stop)
 	<-o.done
-	for _, fd := range []int{o.out.ours, o.out.theirs, o.err.ours, o.err.theirs, o.wake} {
+	unix.Close(o.wake)
+	if o.term != nil {
+		return errors.Join(o.failure, o.term.close())
+	}
+	for _, fd := range []int{o.out.ours, o.out.theirs, o.err.ours, o.err.theirs} {
 		unix.Close(fd)
 	}
 	return o.failure

@@ -26,7 +26,7 @@ func (l *Launch) blank(j *manifest.Job) *manifest.Manifest {
 		Job: j.ID, Name: j.Name, Project: j.Project, Labels: j.Labels, Owner: j.Owner,
 		Host: l.Host, Store: l.Store, Executor: l.Executor,
 		Created: j.Created, Accepted: l.Accepted,
-		Steps: []manifest.StepRecord{}, Dir: j.Dir, Beside: j.Beside,
+		Steps: []manifest.StepRecord{}, Dir: j.Dir, Terminal: j.Terminal != nil, Beside: j.Beside, Home: j.Home,
 		Workspace: manifest.WorkspaceRecord{Name: j.Workspace.Name, Mode: j.Workspace.Mode, Path: l.Data.Workspace(WorkspaceName(j))},
 		Input: manifest.InputRecord{
 			Snapshot: j.Input.Snapshot, Files: j.Input.Files, Bytes: j.Input.Bytes, Git: j.Input.Git,
@@ -169,6 +169,9 @@ func RecordLost(l *Launch, started *time.Time, reason string) (*manifest.Manifes
 	log, index, err := joblog.Recover(l.Data, j.ID)
 	m := l.blank(j)
 	m.State, m.Reason, m.Started, m.Ended = manifest.Lost, reason, started, time.Now().UTC()
+	if cerr := CleanUp(l.Data, j.ID); cerr != nil {
+		m.Extra = map[string]any{"tmpdir": cerr.Error()}
+	}
 	if err != nil {
 		m.Reason += "; " + err.Error()
 	} else if log != (joblog.File{}) {

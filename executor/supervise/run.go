@@ -42,6 +42,9 @@ type supervisor struct {
 	out      *output
 	in       *input
 	null     *os.File
+	term     *terminal        // nil: pipes
+	noTerm   error            // why there is none although the job asks for it
+	place    *place           // nil: the job sees its workspace where the host keeps it
 	start    time.Time        // from which on a file's ctime makes it this job's
 	share    *workspace.Share // of a concurrent job: its place in the workspace; held until the process ends
 	final    *os.File         // becomes the manifest
@@ -56,6 +59,7 @@ func newSupervisor(ctx context.Context, l *Launch, j *manifest.Job) (*supervisor
 	s.board = newBoard(api.JobInfo{
 		ID: j.ID, Name: j.Name, State: manifest.Running, Phase: phasePreparing, Accepted: l.Accepted,
 		Started: &started, Snapshot: j.Input.Snapshot, Workspace: j.Workspace.Name, Location: l.Data.Job(j.ID),
+		Terminal: j.Terminal != nil,
 	})
 	if err := os.MkdirAll(l.Data.Job(j.ID), 0o700); err != nil {
 		return nil, fmt.Errorf("unable to make the job's directory: %w", err)
@@ -68,21 +72,36 @@ func newSupervisor(ctx context.Context, l *Launch, j *manifest.Job) (*supervisor
 	if err != nil {
 		return nil, err
 	}
-	if s.out, err = newOutput(s.log, s.board.grew); err != nil {
+	s.giveTerminal(openTerminal)
+	if s.out, err = newOutput(s.log, s.term, s.board.grew); err != nil {
 		return nil, err
 	}
-	if j.Stdin {
-		s.in, err = newInput(s.board.input)
-	} else {
+	return s, s.openInput()
+}
+
+// openInput opens what the steps read. A terminal has an input even if nobody sends any; it ends
+// at once.
+func (s *supervisor) openInput() (err error) {
+	switch {
+	case s.term != nil:
+		if s.in, err = newTerminalInput(s.term, s.board); err == nil && !s.job.Stdin {
+			s.in.finish(0)
+		}
+	case s.job.Stdin:
+		s.in, err = newInput(s.board)
+	default:
 		s.null, err = openNull()
 	}
-	return s, err
+	return err
 }
 
 // run is a job's life. Whatever goes wrong on the way ends up in the manifest.
 func (s *supervisor) run(ctx context.Context) error {
 	begun := time.Now()
 	env, dir, err := s.prepare(s.stop.ctx)
+	if err == nil {
+		err = s.noTerm
+	}
 	if err == nil && s.stop.ctx.Err() == nil {
 		err = s.execute(ctx, env, dir)
 	}
@@ -92,6 +111,7 @@ func (s *supervisor) run(ctx context.Context) error {
 		s.phase(phaseCollecting)
 		s.collect(ctx)
 	}
+	s.cleanUp()
 	return s.finish(begun)
 }
 

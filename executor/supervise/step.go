@@ -26,6 +26,9 @@ func (s *supervisor) runSteps(env []string, dir string) error {
 		rec := &s.record.Steps[i]
 		begun := now()
 		rec.Started = &begun
+		if i > 0 && s.in != nil {
+			s.in.again()
+		}
 		s.showStep(i)
 		err := s.runStep(step, rec, env, dir, i == len(s.job.Steps)-1)
 		ended := now()
@@ -57,6 +60,7 @@ func (s *supervisor) runStep(step manifest.Step, rec *manifest.StepRecord, env [
 	if errors.As(err, &no) {
 		s.out.say("cyclops: " + no.Error() + "\n")
 		rec.ExitCode = &no.Code
+		s.extra("notStarted", no.Error(), true)
 		return nil
 	}
 	if err != nil {
@@ -99,14 +103,19 @@ func signalName(sig syscall.Signal) string {
 // startStep starts a step in a session of its own.
 func (s *supervisor) startStep(step manifest.Step, env []string, dir string) (int, <-chan unix.WaitStatus, error) {
 	argv := commandOf(step)
-	file, err := command.Find(argv[0], dir, env)
-	if err != nil {
-		return 0, nil, err
-	}
 	attr := &syscall.ProcAttr{
 		Dir: dir, Env: env,
 		Files: []uintptr{uintptr(s.stdinFor()), uintptr(s.out.out.theirs), uintptr(s.out.err.theirs)},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: s.term != nil}, // of its standard input
+	}
+	if s.place != nil {
+		if pid, done, ok, err := s.startThere(argv, env, attr); ok || err != nil {
+			return pid, done, err
+		}
+	}
+	file, err := command.Find(argv[0], dir, env)
+	if err != nil {
+		return 0, nil, err
 	}
 	pid, done, err := s.children.start(file, argv, attr)
 	if errors.Is(err, syscall.ENOEXEC) && command.Script(file, dir) {
@@ -119,6 +128,9 @@ func (s *supervisor) startStep(step manifest.Step, env []string, dir string) (in
 }
 
 func (s *supervisor) stdinFor() int {
+	if s.term != nil {
+		return s.out.out.theirs
+	}
 	if s.in != nil {
 		return s.in.their
 	}
@@ -128,6 +140,7 @@ func (s *supervisor) stdinFor() int {
 // foreground is the process group that signals go to, as a terminal's do.
 type foreground struct {
 	mu      sync.Mutex
+	term    *terminal     // nil: the job has none
 	pid     int           // 0: no step runs
 	waiting []unix.Signal // that came before or between steps
 }
@@ -152,10 +165,20 @@ func (f *foreground) signal(sig unix.Signal) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.pid != 0 {
-		unix.Kill(-f.pid, sig)
+		f.send(sig)
 	} else if len(f.waiting) < maxWaiting {
 		f.waiting = append(f.waiting, sig)
 	}
+}
+
+// send gives a signal to those whom a key of the terminal would reach, else to the step's group.
+func (f *foreground) send(sig unix.Signal) {
+	if f.term != nil {
+		if group := f.term.foreground(); group > 0 && unix.Kill(-group, sig) == nil {
+			return
+		}
+	}
+	unix.Kill(-f.pid, sig)
 }
 
 // signal passes a signal on to the running step. One that ends a command ends the preparing too.
@@ -183,7 +206,13 @@ func (s *supervisor) cancel(req api.CancelRequest) {
 	s.stop.request(manifest.Cancelled, reason, grace)
 }
 
-func (s *supervisor) stdin() *input { return s.in }
+// stdin is what takes a client's input; a job that asked for none has nothing that does.
+func (s *supervisor) stdin() *input {
+	if !s.job.Stdin {
+		return nil
+	}
+	return s.in
+}
 
 func (s *supervisor) grace() time.Duration {
 	if s.job.GraceSecs > 0 {
