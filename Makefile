@@ -13,7 +13,7 @@ SSH_TOOLS := sshd=openssh-server ssh=openssh-client rsync=rsync git=git
 AUTH_TOOLS := softhsm2-util=softhsm2 pkcs11-tool=opensc google-authenticator=libpam-google-authenticator krb5kdc=krb5-kdc kadmin.local=krb5-admin-server kinit=krb5-user
 TEST_TOOLS := $(SSH_TOOLS) $(AUTH_TOOLS) ip=iproute2 tmux=tmux make=make gcc=gcc,libc6-dev bash=bash $(FPGA_TOOLS)
 
-.PHONY: help build demo test bench lint fmt fuzz cross release-check snapshot pictures clean
+.PHONY: help build demo test bench lint fmt fuzz cross release-check snapshot suite pictures clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ release-check: $(GORELEASER) ## goreleaser's own check of goreleaser.yaml
 
 snapshot: $(GORELEASER) ## archives and packages of every platform into dist/, nothing published
 	$(GORELEASER) release --snapshot --clean --skip=publish
+
+suite: build ## GNU make's own test suite, here and through cyclops run: the same, line by line
+	@.ci/need $(SSH_TOOLS) make=make gcc=gcc,libc6-dev perl=perl autoconf=autoconf automake=automake autopoint=autopoint pkg-config=pkg-config dpkg-source=dpkg-dev
+	examples/suite.sh
 
 pictures: build ## the pictures of the README, from the running program
 	@.ci/need tmux=tmux git=git $(FPGA_TOOLS)
