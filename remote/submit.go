@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -12,14 +11,15 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/remote/carry"
+	"github.com/cyclops-fpga/cyclops/remote/retry"
 	"github.com/cyclops-fpga/cyclops/remote/ship"
-	"github.com/pkg/sftp"
 )
 
 // Carrier is an Exchanger that also carries bulk bytes.
 type Carrier interface {
 	Exchanger
-	SFTP(ctx context.Context) (*sftp.Client, error)
+	carry.Opener
 }
 
 // Shipment is a job with what its host lacks to run it.
@@ -31,6 +31,8 @@ type Shipment struct {
 	Follow *api.Follow                    // nil: detached
 	Sent   func(done, total int64)        // bytes of content, before compression; may be nil
 	Cost   func(objects int, bytes int64) // what a round sends, before it does; may be nil
+
+	Patience *retry.Patience // of the whole command; nil: the first broken line is the end
 }
 
 // lastWord is how long a submit that is given up waits for the host's answer.
@@ -43,16 +45,20 @@ const rounds = 4
 const uploadChannels = 2
 
 // Submit ships and submits a job, and returns the session that follows it once it is accepted.
-// A *ship.ChangedError means that the tree must be scanned again.
+// What a broken line leaves unanswered is sent again: the host knows the job by its id, and
+// answers Accepted.Again. A *ship.ChangedError means that the tree must be scanned again.
 func (c *Client) Submit(ctx context.Context, carrier Carrier, s Shipment) (*Session, error) {
 	job, err := json.Marshal(s.Job)
 	if err != nil {
 		return nil, fmt.Errorf("unable to write job: %w", err)
 	}
+	if s.Data != "" {
+		s.Patience.Alive() // it is from its Hello
+	}
 	sub := &submission{Shipment: s, client: c, carrier: carrier, request: api.Submit{Job: job, Follow: s.Follow}}
 	session, err := sub.run(ctx)
-	if err != nil && sub.session != nil {
-		sub.session.Close()
+	if err != nil {
+		sub.hangUp()
 	}
 	return session, err
 }
@@ -87,39 +93,70 @@ func (s *submission) run(ctx context.Context) (*Session, error) {
 }
 
 // round sends what is planned and the submit, and returns what is still missing or nil.
-func (s *submission) round(ctx context.Context) (*api.Missing, error) {
-	inline, err := s.pack(ctx)
-	if err != nil {
+func (s *submission) round(ctx context.Context) (missing *api.Missing, err error) {
+	var inline []byte
+	if err := s.Patience.Do(ctx, func(ctx context.Context) error {
+		inline, err = s.pack(ctx)
+		return err
+	}); err != nil {
 		return nil, err
 	}
+	err = s.Patience.Do(ctx, func(ctx context.Context) error {
+		if missing, err = s.exchange(ctx, inline); err != nil {
+			s.hangUp()
+		}
+		return err
+	})
+	s.request.Uploads = nil // the host has taken them, whatever it answered
+	return missing, err
+}
+
+func (s *submission) hangUp() {
+	if s.session != nil {
+		s.session.conn.Close()
+		s.session = nil
+	}
+}
+
+// exchange sends a submit on the session that there is, or on a new one, and reads the answer meanwhile: a
+// host that is gone may take bytes for a long time.
+func (s *submission) exchange(ctx context.Context, inline []byte) (missing *api.Missing, err error) {
 	fresh := s.session == nil
 	if fresh {
 		if s.session, err = s.client.stream(ctx); err != nil {
 			return nil, err
 		}
 	}
+	session := s.session
 	// Closed at once the host could have the job and its owner not know: the answer gets a moment.
 	answered := make(chan struct{})
 	defer close(answered)
-	stop := context.AfterFunc(ctx, func() { s.giveUp(answered) })
+	stop := context.AfterFunc(ctx, func() { giveUp(session, answered) })
 	defer stop()
-	failed := s.send(inline)
+	sent := make(chan error, 1)
+	go func() { sent <- s.send(inline) }()
+	defer func() {
+		if err != nil {
+			session.conn.Close()
+		}
+		<-sent // what went wrong there, answer has seen too
+	}()
 	if fresh {
-		failed = errors.Join(s.session.upgrade(), failed)
-	}
-	if failed != nil {
-		return nil, s.session.failure(ctx, contactError(failed))
+		if err := session.upgrade(); err != nil {
+			return nil, session.failure(ctx, contactError(err))
+		}
+		s.Patience.Alive()
 	}
 	return s.answer(ctx)
 }
 
-func (s *submission) giveUp(answered <-chan struct{}) {
+func giveUp(session *Session, answered <-chan struct{}) {
 	timer := time.NewTimer(lastWord)
 	defer timer.Stop()
 	select {
 	case <-answered:
 	case <-timer.C:
-		s.session.conn.Close()
+		session.conn.Close()
 	}
 }
 
@@ -161,21 +198,8 @@ func (s *submission) dedupe(ctx context.Context) error {
 }
 
 func (s *submission) upload(ctx context.Context) error {
-	var channels []*sftp.Client
-	defer func() {
-		for _, c := range channels {
-			c.Close()
-		}
-	}()
-	for range uploadChannels {
-		c, err := s.carrier.SFTP(ctx)
-		if err != nil && len(channels) == 0 {
-			return err
-		}
-		if err == nil {
-			channels = append(channels, c)
-		}
-	}
+	channels := carry.New(s.carrier, uploadChannels, s.Patience)
+	defer channels.Close()
 	total := s.Plan.Bytes
 	up, err := s.Plan.Upload(ctx, path.Join(s.Data, "incoming"), channels, func(done int64) {
 		if s.Sent != nil {
@@ -210,8 +234,7 @@ func (s *submission) answer(ctx context.Context) (*api.Missing, error) {
 		}
 		switch f.Type {
 		case api.FrameAccepted:
-			s.session.job = s.Job.ID
-			return nil, f.JSON(&s.session.Accepted)
+			return nil, s.accepted(f)
 		case api.FrameMissing:
 			missing := new(api.Missing)
 			return missing, f.JSON(missing)
@@ -219,6 +242,18 @@ func (s *submission) answer(ctx context.Context) (*api.Missing, error) {
 			return nil, remoteError(f)
 		}
 	}
+}
+
+// accepted makes the session one that follows the job. The host has the input from its begin,
+// unless it may have heard this client before.
+func (s *submission) accepted(f api.Frame) error {
+	if err := f.JSON(&s.session.Accepted); err != nil {
+		return err
+	}
+	s.session.job = s.Job.ID
+	s.session.voice = newVoice(s.Follow, 0)
+	s.session.fresh = !s.session.Accepted.Again
+	return nil
 }
 
 // acknowledge remembers what the host has now. That it cannot be remembered costs bytes next

@@ -8,12 +8,10 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
-
-	"github.com/pkg/sftp"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/remote/carry"
 )
 
 // File is an artifact's file as a Source opens it.
@@ -25,35 +23,33 @@ type File interface {
 // Source opens the files of a job. Paths are slash-separated and relative to the directory of the manifest. It is used
 // by several goroutines at once.
 type Source interface {
-	Open(ctx context.Context, path string) (File, error)
-	Width() int // channels that carry bytes side by side
+	Open(ctx context.Context, path string) (File, error) // ctx is good for all that is read of it
+	Width() int                                          // channels that carry bytes side by side
 }
 
-// SFTP reads a job's files over one or more SFTP channels.
+// SFTP reads a job's files over SFTP channels, and goes on where it stopped when the line broke.
 type SFTP struct {
-	dir     string
-	clients []*sftp.Client
-	next    atomic.Uint32
+	dir      string
+	channels *carry.Channels
 }
 
 // NewSFTP returns a source for the job whose manifest lies in dir on the host.
-func NewSFTP(dir string, clients ...*sftp.Client) *SFTP { return &SFTP{dir: dir, clients: clients} }
+func NewSFTP(dir string, channels *carry.Channels) *SFTP { return &SFTP{dir, channels} }
 
 // Width returns the number of channels.
-func (s *SFTP) Width() int { return len(s.clients) }
+func (s *SFTP) Width() int { return s.channels.Width() }
 
-// Open opens a file on the next channel in turn.
+// Open opens a file on one of the channels.
 func (s *SFTP) Open(ctx context.Context, p string) (File, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	c := s.clients[int(s.next.Add(1))%len(s.clients)]
-	f, err := c.Open(path.Join(s.dir, p))
+	f, err := s.channels.Open(ctx, path.Join(s.dir, p))
 	if err != nil {
 		return nil, fmt.Errorf("unable to open %s on the host: %w", p, err)
 	}
 	return f, nil
 }
+
+// Close gives the channels up.
+func (s *SFTP) Close() { s.channels.Close() }
 
 // Local reads a job's files from a directory of this machine.
 type Local string

@@ -17,6 +17,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/pack"
+	"github.com/cyclops-fpga/cyclops/remote/carry"
 	"github.com/cyclops-fpga/cyclops/remote/place"
 	"github.com/cyclops-fpga/cyclops/remote/scan"
 )
@@ -255,22 +256,19 @@ func TestStable(t *testing.T) {
 	}
 }
 
-// channel starts an SFTP server on a pipe.
-func channel(t testing.TB) *sftp.Client {
-	t.Helper()
+// pipes opens SFTP servers of this process.
+type pipes struct{ testing.TB }
+
+func (p pipes) Bulk(context.Context) (io.ReadWriteCloser, error) {
 	near, far := net.Pipe()
 	server, err := sftp.NewServer(far)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve() }()
-	client, err := sftp.NewClientPipe(near, near, sftp.UseConcurrentWrites(true))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close(); near.Close(); far.Close(); <-done })
-	return client
+	p.Cleanup(func() { near.Close(); far.Close(); <-done })
+	return near, nil
 }
 
 func TestUpload(t *testing.T) {
@@ -283,10 +281,8 @@ func TestUpload(t *testing.T) {
 		b := newBed(t, map[string]string{"big": string(big), "small": "s"})
 		p := NewPlan(b.take(), b.recall())
 		incoming := t.TempDir()
-		var clients []*sftp.Client
-		for range channels {
-			clients = append(clients, channel(t))
-		}
+		clients := carry.New(pipes{t}, channels, nil)
+		t.Cleanup(clients.Close)
 		last := int64(0)
 		up, err := p.Upload(t.Context(), incoming, clients, func(n int64) { last = n })
 		if err != nil || last != p.Bytes {
@@ -311,12 +307,12 @@ func TestUploadFails(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, map[string]string{"a": "1"})
 	p := NewPlan(b.take(), b.recall())
-	if _, err := p.Upload(t.Context(), filepath.Join(t.TempDir(), "none"), []*sftp.Client{channel(t)}, nil); err == nil {
+	if _, err := p.Upload(t.Context(), filepath.Join(t.TempDir(), "none"), carry.New(pipes{t}, 1, nil), nil); err == nil {
 		t.Error("uploaded into nothing")
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	if _, err := p.Upload(ctx, t.TempDir(), []*sftp.Client{channel(t), channel(t)}, nil); !errors.Is(err, context.Canceled) {
+	if _, err := p.Upload(ctx, t.TempDir(), carry.New(pipes{t}, 2, nil), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }

@@ -5,21 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
+	"time"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/remote/carry"
 )
 
 const (
-	stripeSize  = 1 << 20 // bytes handed to one channel at a time
-	perChannel  = 3       // stripes under way on one channel
-	uploadPerm  = 0o600
-	uploadFlags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	stripeSize = 64 << 10 // bytes that are acknowledged, and after a break sent again, together
+	perChannel = 48       // stripes under way on one channel
+	beginnings = 3        // how often an upload that vanishes on the host is begun
+	farewell   = 2 * time.Second
 )
 
 // Uploaded is a pack that lies in incoming/, not yet verified by the host.
@@ -30,29 +31,43 @@ type Uploaded struct {
 }
 
 // Upload writes the pack into the directory incoming of the host, over all channels at once. Nothing waits for an
-// acknowledgement: that is what makes a long line fast. sent, which may be nil, is told how many bytes of content are done.
-func (p *Plan) Upload(ctx context.Context, incoming string, channels []*sftp.Client, sent func(done int64)) (Uploaded, error) {
+// acknowledgement: that is what makes a long line fast. When the line breaks, what was not acknowledged is sent again
+// and the rest goes on from there. sent, which may be nil, is told how many bytes of content are done.
+func (p *Plan) Upload(ctx context.Context, incoming string, channels *carry.Channels, sent func(done int64)) (up Uploaded, err error) {
+	for range beginnings {
+		up, err = p.upload(ctx, incoming, channels, sent)
+		if !errors.Is(err, carry.ErrGone) {
+			break
+		}
+	}
+	return up, explainUpload(err)
+}
+
+func (p *Plan) upload(ctx context.Context, incoming string, channels *carry.Channels, sent func(done int64)) (Uploaded, error) {
 	up := Uploaded{Name: manifest.NewID() + ".pack"}
-	s, err := newStriper(ctx, path.Join(incoming, up.Name), channels)
+	name := path.Join(incoming, up.Name)
+	s, err := newStriper(ctx, name, channels)
 	if err != nil {
-		return up, err
+		return up, uploadFailed(up.Name, err)
 	}
 	up.Sum, up.Size, err = p.Write(ctx, s, sent)
 	if err = s.close(err); err != nil {
 		// What is half written counts for nothing; that it goes at once saves the host's sweep the work.
-		_ = channels[0].Remove(path.Join(incoming, up.Name))
-		return up, err
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+		defer cancel()
+		_ = channels.Remove(ctx, name)
 	}
-	return up, nil
+	return up, err
 }
 
-// striper cuts what is written to it into stripes that several channels write at their places in one file.
+// striper cuts what is written to it into stripes that several channels write at their places in one file. A stripe's
+// bytes are kept until they are acknowledged.
 type striper struct {
 	group *errgroup.Group
 	ctx   context.Context
 	work  chan stripe
 	free  chan []byte
-	files []*sftp.File
+	files []*carry.File
 	buf   []byte
 	at    int64
 }
@@ -62,37 +77,34 @@ type stripe struct {
 	at   int64
 }
 
-func newStriper(ctx context.Context, name string, channels []*sftp.Client) (*striper, error) {
-	s := &striper{work: make(chan stripe), free: make(chan []byte, perChannel*len(channels)+1)}
-	for i, c := range channels {
-		flags := uploadFlags
-		if i > 0 {
-			flags = os.O_WRONLY
-		}
-		f, err := c.OpenFile(name, flags)
-		if err == nil && i == 0 {
-			err = f.Chmod(uploadPerm)
-		}
-		if err != nil {
-			return nil, errors.Join(uploadFailed(name, err), s.closeFiles())
-		}
+func newStriper(ctx context.Context, name string, channels *carry.Channels) (*striper, error) {
+	s := &striper{work: make(chan stripe), free: make(chan []byte, perChannel*channels.Width()+1)}
+	f, err := channels.Create(ctx, name, perChannel)
+	for err == nil {
 		s.files = append(s.files, f)
+		if len(s.files) == channels.Width() {
+			break
+		}
+		f, err = f.Beside()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.closeFiles())
 	}
 	s.group, s.ctx = errgroup.WithContext(ctx)
 	for _, f := range s.files {
 		for range perChannel {
 			s.free <- nil
-			s.group.Go(func() error { return s.send(f) })
+			s.group.Go(func() error { return s.send(name, f) })
 		}
 	}
 	s.free <- nil
 	return s, s.next()
 }
 
-func (s *striper) send(f *sftp.File) error {
+func (s *striper) send(name string, f *carry.File) error {
 	for st := range s.work {
 		if _, err := f.WriteAt(st.data, st.at); err != nil {
-			return uploadFailed(f.Name(), err)
+			return uploadFailed(name, err)
 		}
 		s.free <- st.data[:0]
 	}
@@ -157,7 +169,7 @@ func (s *striper) close(cause error) error {
 	if closeErr := s.closeFiles(); err == nil && closeErr != nil {
 		err = closeErr
 	}
-	return explainUpload(err)
+	return err
 }
 
 func (s *striper) closeFiles() error {
