@@ -19,6 +19,7 @@ const fetchChannels = 3
 
 // takeResult prepares for the artifacts that are pushed behind the result.
 func (t *trip) takeResult(r api.Result) (err error) {
+	t.live.end()
 	t.result = &r
 	if t.manifest, err = decodeResult(&r); err != nil || t.root == nil {
 		return err
@@ -48,6 +49,7 @@ func (t *trip) fetch(ctx context.Context) error {
 	t.fetched = report
 	t.app.sayReport(report)
 	t.sayOutputs()
+	t.sayChanged()
 	t.sayLeft(report)
 	return errors.Join(err, closeErr, report.Err())
 }

@@ -68,6 +68,9 @@ func (app *App) run(ctx context.Context, f *runFlags, args []string, dashed bool
 	if ctx.Err() != nil {
 		return t.takeBack(ctx)
 	}
+	t.sayOutside(args)
+	t.live = t.fetchLive(ctx, f.whileRunning)
+	defer t.live.end()
 	if err := t.follow(ctx); err != nil {
 		return signals.explain(t.job.ID, err)
 	}

@@ -43,6 +43,7 @@ type trip struct {
 	session  *remote.Session
 	result   *api.Result
 	manifest *manifest.Manifest
+	live     *liveFetch // nil: nothing comes while the job runs
 	placer   *fetch.Placer
 	pinned   fetch.Pinned // of a job whose tree was not read now
 	fetched  *fetch.Report

@@ -10,45 +10,65 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/snapshot"
 )
 
 // maxChanged bounds the inputs that are listed as changed.
 const maxChanged = 1000
 
-// changedInputs lists what the job did to its inputs and what no output that comes back tells the client: the next
-// apply undoes it. Only files with a stat other than the apply left are read.
-func (c *collector) changedInputs(ctx context.Context) []string {
-	if c.Inputs == nil {
-		return nil
+// findChanged finds the inputs that the job rewrote or removed. The rewritten ones become artifacts that stay, so that they
+// can be fetched after the next apply has undone what the job did. Only files with a stat other than the apply left are read.
+func (c *collector) findChanged(ctx context.Context) {
+	found := map[string]bool{}
+	for i := range c.found {
+		found[c.found[i].name] = true
 	}
-	back := map[string]bool{}
-	for _, a := range c.result.Artifacts {
-		back[a.Name] = back[a.Name] || a.Fetch && a.Fresh && !a.Volatile
-	}
-	root, err := unix.Open(c.Data.Workspace(c.Workspace), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil
-	}
-	defer unix.Close(root)
-	c.root = root
 	t := &taker{collector: c}
 	at := &place{dir: "\x00", fd: -1}
 	defer at.close()
-	var changed []string
 	c.Inputs.Files(func(name string, e snapshot.Entry) bool {
-		if !back[name] && t.changed(ctx, at, name, e) {
-			changed = append(changed, printable(name))
+		o := output{name: name, fresh: true, changed: true}
+		switch {
+		case c.rules.excluded(name, false):
+		case found[name]:
+			c.changed = append(c.changed, name)
+		case t.changed(ctx, at, &o, e):
+			c.changed = append(c.changed, name)
+			if !c.undeclared && o.stat.Mode&unix.S_IFMT == unix.S_IFREG && refusal(&o) == "" {
+				o.kind, o.media = kindOf(name)
+				c.found = append(c.found, o)
+			}
 		}
-		return len(changed) < maxChanged && ctx.Err() == nil
+		return len(c.changed) < maxChanged && ctx.Err() == nil
 	})
-	return changed
+}
+
+// judgeChanged keeps those changed inputs of which nothing comes back.
+func (c *collector) judgeChanged() {
+	artifacts := map[string]*manifest.Artifact{}
+	for i := range c.result.Artifacts {
+		artifacts[c.result.Artifacts[i].Name] = &c.result.Artifacts[i]
+	}
+	for _, name := range c.changed {
+		a := artifacts[name]
+		if a == nil && c.same[name] || a != nil && (a.Fetch && a.Fresh || c.asSent(a)) {
+			continue
+		}
+		c.result.Changed = append(c.result.Changed, printable(name))
+	}
+}
+
+// asSent tells whether an artifact is what the client sent.
+func (c *collector) asSent(a *manifest.Artifact) bool {
+	in, ok := c.Inputs.Input(a.Name)
+	return ok && in.Kind.Regular() && in.Sum.Digest() == a.Digest
 }
 
 // changed tells whether an input is not what the client sent.
-func (t *taker) changed(ctx context.Context, at *place, name string, e snapshot.Entry) bool {
+func (t *taker) changed(ctx context.Context, at *place, o *output, e snapshot.Entry) bool {
+	name := o.name
 	parent := at.enter(t, path.Dir(name))
-	o := output{name: name}
 	if parent < 0 || unix.Fstatat(parent, path.Base(name), &o.stat, unix.AT_SYMLINK_NOFOLLOW) != nil {
 		return true
 	}
@@ -63,12 +83,12 @@ func (t *taker) changed(ctx context.Context, at *place, name string, e snapshot.
 	if o.stat.Mode&unix.S_IFMT != unix.S_IFREG || o.stat.Size != e.Size {
 		return true
 	}
-	src, err := t.source(parent, &o)
+	src, err := t.source(parent, o)
 	if err != nil {
 		return true
 	}
 	defer src.Close()
-	d, err := digest(ctx, src, io.Discard, &o)
+	d, err := digest(ctx, src, io.Discard, o)
 	return err == nil && d != e.Sum.Digest()
 }
 

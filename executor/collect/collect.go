@@ -66,7 +66,7 @@ type Result struct {
 
 // Collect gathers the outputs. An error means that it had to stop; the Result then holds what was done until then.
 func Collect(ctx context.Context, req Request) (Result, error) {
-	c := &collector{Request: req}
+	c := &collector{Request: req, same: map[string]bool{}}
 	c.rules, c.result.Refused = newRules(req.Outputs)
 	if len(c.rules.globs) == 0 && len(c.result.Refused) == 0 {
 		c.undeclared = true
@@ -78,9 +78,7 @@ func Collect(ctx context.Context, req Request) (Result, error) {
 		}
 	}
 	c.judge()
-	if ran && !req.Concurrent {
-		c.result.Changed = c.changedInputs(ctx)
-	}
+	c.judgeChanged()
 	return c.result, nil
 }
 
@@ -88,8 +86,11 @@ type collector struct {
 	Request
 	rules      *rules
 	undeclared bool
-	root       int            // the open workspace
-	theirs     map[inode]bool // what other jobs have open for writing
+	watching   bool            // a job runs: nothing is opened up
+	root       int             // the open workspace
+	changed    []string        // inputs that are not as the client sent them
+	same       map[string]bool // outputs that the client has
+	theirs     map[inode]bool  // what other jobs have open for writing
 	mu         sync.Mutex
 	found      []output
 	left       int // outputs and refusals beyond the limits
@@ -98,12 +99,13 @@ type collector struct {
 
 // output is a file that is to be an artifact.
 type output struct {
-	name  string
-	stat  unix.Stat_t
-	fresh bool
-	fetch bool
-	kind  manifest.Kind
-	media string
+	name    string
+	stat    unix.Stat_t
+	fresh   bool
+	fetch   bool
+	changed bool // an input that the job changed and nobody asked for
+	kind    manifest.Kind
+	media   string
 }
 
 func (c *collector) gather(ctx context.Context) error {
@@ -124,6 +126,9 @@ func (c *collector) gather(ctx context.Context) error {
 		if err := c.settle(); err != nil {
 			return err
 		}
+	}
+	if !c.Concurrent && c.Inputs != nil {
+		c.findChanged(ctx)
 	}
 	slices.SortFunc(c.found, func(a, b output) int {
 		return cmp.Or(cmp.Compare(rank(a.kind), rank(b.kind)), cmp.Compare(a.stat.Size, b.stat.Size), cmp.Compare(a.name, b.name))

@@ -312,8 +312,18 @@ func TestChangedInputs(t *testing.T) {
 	r.write("top.xpr", "project, rewritten")
 	r.write("back.v", "comes back")
 	r.write("touched.v", "same")
+	res := r.collect()
+	expect(t, "changed, and not undeclared outputs", res.Changed, "gone/a.v")
+	r.Outputs.Limit = 5
+	expect(t, "changed, and too large to come back", r.collect().Changed, "back.v", "gone/a.v", "top.xpr")
+	r.Outputs.Limit = 0
 	r.Outputs.Fetch = []string{"back.v"}
-	expect(t, "changed", r.collect().Changed, "gone/a.v", "top.xpr")
+	res = r.collect()
+	expect(t, "changed", res.Changed, "gone/a.v", "top.xpr")
+	expect(t, "artifacts", names(res.Artifacts), "back.v fetch", "top.xpr")
+	r.Outputs.Fetch, r.Outputs.Keep = nil, []string{"*.v"}
+	expect(t, "kept only", r.collect().Changed, "back.v", "gone/a.v", "top.xpr")
+	r.Outputs.Fetch = []string{"back.v"}
 	r.Concurrent = true
 	expect(t, "beside other jobs", r.collect().Changed)
 }

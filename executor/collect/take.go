@@ -107,6 +107,7 @@ func (t *taker) link(parent int, o *output) {
 	target := string(buf[:n])
 	if t.Inputs != nil {
 		if in, ok := t.Inputs.Input(o.name); ok && in.Target == target && t.undeclared {
+			t.same[o.name] = true
 			return
 		}
 	}
@@ -134,10 +135,11 @@ func (t *taker) file(ctx context.Context, parent int, o *output) error {
 		return nil
 	}
 	if same, err := t.clientHas(ctx, src, o); same || err != nil {
+		t.same[o.name] = same
 		return err
 	}
 	a := t.artifact(o)
-	copied := !t.full && (!t.undeclared || o.stat.Size <= t.limit-t.taken)
+	copied := !t.full && (!t.undeclared && !o.changed || o.stat.Size <= t.limit-t.taken)
 	if copied {
 		a.Digest, err = t.copy(ctx, src, o)
 		if err != nil && !errors.Is(err, errChanged) && ctx.Err() == nil {

@@ -78,7 +78,11 @@ func (c *collector) descend(ctx context.Context, group *errgroup.Group, fd int, 
 		c.locked(func() { c.refuse(name, fmt.Sprintf("is more than %d directories deep", maxDepth)) })
 		return nil
 	}
-	sub, err := openLocked(fd, base, unix.O_RDONLY|unix.O_DIRECTORY, 0o500)
+	open := openLocked
+	if c.watching {
+		open = func(fd int, name string, flags int, _ uint32) (int, error) { return openAt(fd, name, flags) }
+	}
+	sub, err := open(fd, base, unix.O_RDONLY|unix.O_DIRECTORY, 0o500)
 	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
 		return err
 	}

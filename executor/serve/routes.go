@@ -31,6 +31,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET "+api.PathSpec, answer(func(ctx context.Context, r *http.Request) (any, error) {
 		return s.Engine.Spec(ctx, r.PathValue("id"))
 	}))
+	mux.HandleFunc("GET "+api.PathFiles, answer(s.files))
 	mux.HandleFunc("POST "+api.PathCancel, answer(asked(func(ctx context.Context, id string, in api.CancelRequest) (any, error) {
 		return s.Engine.Cancel(ctx, id, in)
 	})))
