@@ -6,75 +6,160 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
+	"github.com/creack/pty"
 	"github.com/cyclops-fpga/cyclops/remote/sshtest"
 )
-
-// corpusCase is a command that must look the same through ssh and through cyclops run.
-type corpusCase struct {
-	argv  []string
-	stdin string
-	code  int // what cyclops exits with where ssh, which knows no signals, says 255
-}
-
-// sh is a case for a shell's line.
-func sh(line string) corpusCase { return corpusCase{argv: []string{"sh", "-c", line}} }
-
-func shIn(line, stdin string) corpusCase {
-	return corpusCase{argv: []string{"sh", "-c", line}, stdin: stdin}
-}
-
-func cmd(argv ...string) corpusCase { return corpusCase{argv: argv} }
-
-// killed is a case that ends by signal n: ssh says 255, we say 128+n.
-func killed(line string, n int) corpusCase {
-	return corpusCase{argv: []string{"sh", "-c", line}, code: 128 + n}
-}
-
-var corpus = []corpusCase{
-	// exit codes
-	cmd("true"), cmd("false"), sh("exit 2"), sh("exit 42"), sh("exit 125"), sh("exit 126"), sh("exit 127"), sh("exit 254"), sh("exit 255"),
-	sh("exit 256"), sh("false || exit 7"), sh("set -e; false; echo not reached"),
-	// deaths by signal
-	killed("kill -INT $$", 2), killed("kill -TERM $$", 15), killed("kill -KILL $$", 9), killed("kill -HUP $$", 1), killed("kill -PIPE $$", 13),
-	killed("kill -ABRT $$", 6), killed("kill -SEGV $$", 11), killed("kill -USR1 $$", 10),
-	sh("sh -c 'kill -TERM $$'; echo survived $?"),
-	// arguments as they are
-	cmd("printf", "%s|", "a b", "", "*", "$HOME", "`id`", "\\", "\"", "'", "~", "a\tb", "a\nb", "-n", "--"),
-	cmd("printf", "%s|", "µ", "日本語", "\xff\xfe"), cmd("echo", "-e", "\\x41"), cmd("test", "", "=", ""), cmd("expr", "6", "*", "7"),
-	cmd("seq", "1", "5"), cmd("basename", "/a/b c"), cmd("env", "-i", "A=1", "B=x y", "env"),
-	// streams apart, in any amount
-	sh("echo out; echo err >&2"), sh("echo err >&2; exit 3"), sh("printf no-newline"), sh("printf no-newline >&2"), sh("printf ''"),
-	sh("seq 1 20000"), sh("seq 1 20000 >&2"), sh("seq 1 5000; seq 1 5000 >&2; seq 1 5000"), sh("head -c 3000000 /dev/zero"),
-	sh("head -c 100000 /dev/zero | tr '\\0' x"), sh("printf 'a\\0b\\r\\n\\033[31mred\\033[0m\\a'"), sh("printf '\\377\\376\\200'"),
-	sh("i=0; while [ $i -lt 300 ]; do echo $i; echo $i >&2; i=$((i+1)); done"), sh("exec >&-; echo lost"), sh("exec 2>&-; ls /nonexistent; echo $?"),
-	// standard input
-	shIn("cat", "hello\n"), shIn("cat", "no newline"), shIn("cat", ""), shIn("cat", strings.Repeat("0123456789abcdef", 100_000)),
-	shIn("wc -c", strings.Repeat("x", 1_000_001)), shIn("head -1", strings.Repeat("line\n", 200_000)), shIn("read a; read b; echo $b $a", "one\ntwo\nthree\n"),
-	shIn("exec <&-; echo closed", "unread"), shIn("true", strings.Repeat("unread", 100_000)), shIn("sort -r", "b\na\nc\n"), shIn("tr a-z A-Z", "binary \x00\xff\x1b end"),
-	shIn("sha256sum", strings.Repeat("\x00\x01\xfe\xff", 50_000)), shIn("sed -n 2p", "1\n2\n3\n"), shIn("cat >&2", "to stderr"), shIn("md5sum -", "sum\n"),
-	// the place
-	cmd("pwd"), cmd("cat", "input.txt"), cmd("ls"), cmd("ls", "-a", "sub"), sh("cd sub && pwd"), cmd("./tool.sh", "x y"), sh("cat sub/../input.txt"), sh("test -x tool.sh && test ! -x input.txt"),
-	cmd("readlink", "link"), cmd("cat", "link"), sh("ls -d empty"), sh("wc -c <input.txt"),
-	// things shells and tools do
-	sh("(echo sub; exit 4); echo $?"), sh("yes | head -3"), sh("sleep 0.1 & wait; echo waited"), sh("trap 'echo bye' EXIT; exit 5"), sh("umask 022; umask"),
-	sh("echo a | cat | cat | cat"), sh("x=$(echo captured; exit 3); echo $? $x"), sh("test -t 0; echo $?; test -t 1; echo $?; test -t 2; echo $?"), sh("ulimit -c 0; ulimit -c"),
-	sh("cat /dev/null"), sh("exec sh -c 'exit 9'"), sh("ls /nonexistent"), sh("nohup true 2>/dev/null"), sh("echo one; sleep 0.05; echo two >&2; sleep 0.05; echo three"),
-	sh("mkdir -p out/deep && echo made >out/deep/f && cat out/deep/f"), cmd("awk", "BEGIN { for (i = 0; i < 3; i++) print i > \"/dev/stderr\"; exit 6 }"), cmd("grep", "-c", "l", "input.txt"), cmd("grep", "zzz", "input.txt"),
-	cmd("make", "-s", "-f", "Makefile", "hello"), cmd("make", "-s", "-f", "Makefile", "fails"), cmd("find", ".", "-name", "*.txt"), cmd("od", "-c", "input.txt"), cmd("diff", "input.txt", "other.txt"), cmd("timeout", "0.2", "sleep", "5"),
-}
 
 // TestCorpusMatchesSSH runs every command both ways in the same workspace: stdout, stderr and
 // the exit code must be those of ssh HOST 'cd WORKSPACE && exec CMD'.
 func TestCorpusMatchesSSH(t *testing.T) {
 	t.Parallel()
-	server := sshtest.Start(t, sshtest.Options{Name: "lab", MaxSessions: 100, Extra: []string{"MaxStartups 100"}})
-	u := newUser(t, server)
+	if len(corpus) < 120 {
+		t.Errorf("%d commands are no corpus", len(corpus))
+	}
+	server := corpusServer(t)
+	share(t, corpus, func(t *testing.T, list []corpusCase) {
+		u, workspace := corpusUser(t, server, server.ConfigFile)
+		for _, c := range list {
+			want, got := u.ssh(c, workspace), u.cyclops(c.stdin, append([]string{"run", "--"}, c.argv...)...)
+			c.compare(t, want, got)
+		}
+	})
+}
+
+// TestCorpusOnATerminal runs the same commands, and more, with a terminal in front of ssh -tt and
+// of cyclops run: every byte on the terminal and the exit code must be the same.
+func TestCorpusOnATerminal(t *testing.T) {
+	t.Parallel()
+	server := corpusServer(t)
+	var list []corpusCase
+	for _, c := range corpus {
+		if c, ok := c.forTerminal(); ok {
+			list = append(list, c)
+		}
+	}
+	share(t, append(list, onTerminal...), func(t *testing.T, list []corpusCase) {
+		u, workspace := corpusUser(t, server, server.ConfigFile)
+		for _, c := range list {
+			want := u.onTerminal(u.sshCommand(c, workspace, "-tt", "-q"), c.stdin)
+			got := u.onTerminal(u.command(append([]string{"run", "--"}, c.argv...)...), c.stdin)
+			c.compare(t, want, got)
+		}
+	})
+}
+
+// TestCorpusThroughCuts runs commands through a line that is reset every 20 to 200 ms of what goes
+// through it: but for the notices of that, all must be as with a line that stands. A sample in
+// each run; CYCLOPS_CORPUS=all takes all, CYCLOPS_SEED=N the sample of an earlier run.
+func TestCorpusThroughCuts(t *testing.T) {
+	t.Parallel()
+	seed := seedOf(t)
+	random := rand.New(rand.NewPCG(seed, 0))
+	list := slices.Clone(corpus)
+	random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	if os.Getenv("CYCLOPS_CORPUS") != "all" {
+		const sample = 24
+		list = list[:sample]
+	}
+	server := corpusServer(t)
+	var cuts atomic.Int64
+	share(t, list, func(t *testing.T, list []corpusCase) {
+		line := server.Cutter()
+		u, workspace := corpusUser(t, server, line.ConfigFile)
+		for i, c := range list {
+			want := u.ssh(c, workspace)
+			stop := cutAtRandom(line, seed+uint64(i))
+			got := u.cyclops(c.stdin, append([]string{"run", "--"}, c.argv...)...)
+			cuts.Add(int64(stop()))
+			got.stderr = withoutNotices(got.stderr)
+			c.compare(t, want, got)
+		}
+	})
+	t.Cleanup(func() { t.Logf("%d commands, %d cuts", len(list), cuts.Load()) })
+}
+
+func seedOf(t *testing.T) uint64 {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if given := os.Getenv("CYCLOPS_SEED"); given != "" {
+		var err error
+		if seed, err = strconv.ParseUint(given, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("CYCLOPS_SEED=%d", seed)
+	return seed
+}
+
+// cutAtRandom resets the line while something goes through it, until stop, which says how often.
+func cutAtRandom(line *sshtest.Cutter, seed uint64) (stop func() int) {
+	random := rand.New(rand.NewPCG(seed, 1))
+	ended, cuts := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		for {
+			select {
+			case <-ended:
+				cuts <- n
+				return
+			case <-time.After(time.Duration(20+random.IntN(180)) * time.Millisecond):
+				if line.Reset() > 0 {
+					n++
+				}
+			}
+		}
+	}()
+	return func() int { close(ended); return <-cuts }
+}
+
+// withoutNotices leaves of what a run said what is not about its line.
+func withoutNotices(said string) string {
+	var rest strings.Builder
+	for line := range strings.Lines(said) {
+		if !slices.ContainsFunc(notices, func(n string) bool { return strings.HasPrefix(line, n) }) {
+			rest.WriteString(line)
+		}
+	}
+	return rest.String()
+}
+
+// notices are how lines begin that tell of a line that goes away and comes back.
+var notices = []string{"cyclops: lost contact with lab; trying again\n", "cyclops: contact with lab is back after "}
+
+func corpusServer(t *testing.T) *sshtest.Server {
+	t.Helper()
+	return sshtest.Start(t, sshtest.Options{Name: "lab", MaxSessions: 100, Extra: []string{"MaxStartups 100"}})
+}
+
+// share has a few users at once go through a list.
+func share(t *testing.T, list []corpusCase, f func(*testing.T, []corpusCase)) {
+	t.Helper()
+	const users = 3
+	for part := range slices.Chunk(list, (len(list)+users-1)/users) {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			f(t, part)
+		})
+	}
+}
+
+// corpusUser is a user with the tree that the corpus expects, and where it lies on the host.
+func corpusUser(t *testing.T, server *sshtest.Server, config string) (u *client, workspace string) {
+	t.Helper()
+	u = newUser(t, server)
 	u.write("cyclops.toml", "name = \"corpus\"\n", 0o644)
 	u.write("input.txt", "hello\nworld\n", 0o644)
 	u.write("other.txt", "hello\nthere\n", 0o644)
@@ -84,20 +169,38 @@ func TestCorpusMatchesSSH(t *testing.T) {
 	if err := errors.Join(os.Symlink("input.txt", filepath.Join(u.tree, "link")), os.Mkdir(filepath.Join(u.tree, "empty"), 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	workspace := strings.TrimSpace(u.cyclops("", "run", "--", "pwd").stdout)
-	for i, c := range corpus {
-		want := u.ssh(c, workspace)
-		if want.code == 255 && c.code != 0 {
-			want.code = c.code
-		}
-		got := u.cyclops(c.stdin, append([]string{"run", "--"}, c.argv...)...)
-		if got != want {
-			t.Errorf("%d: %q:\n     ssh %v\n cyclops %v", i, c.argv, want, got)
-		}
+	u.env = append(u.env, "CYCLOPS_SSH_CONFIG="+config, "TERM=xterm-256color")
+	first := u.cyclops("", "run", "--", "pwd")
+	if first.code != 0 {
+		t.Fatal(first)
 	}
-	if len(corpus) < 60 {
-		t.Errorf("%d commands are no corpus", len(corpus))
+	return u, strings.TrimSpace(first.stdout)
+}
+
+func (c corpusCase) compare(t *testing.T, want, got outcome) {
+	t.Helper()
+	if want.code == 255 && c.code != 0 {
+		want.code = c.code
 	}
+	if got != want {
+		t.Errorf("%.300q:\n     ssh %v\n cyclops %v", c.argv, want, got)
+	}
+}
+
+// forTerminal is the case as somebody types it: input in lines, after the command is ready, and
+// not shown, lest what is shown depend on who is faster. Input of any size or bytes is for pipes.
+func (c corpusCase) forTerminal() (corpusCase, bool) {
+	if c.stdin == "" {
+		return c, c.argv[len(c.argv)-1] != "cat"
+	}
+	if len(c.stdin) > 100 || strings.ContainsFunc(c.stdin, func(r rune) bool { return r > '~' || r < ' ' && r != '\n' }) {
+		return c, false
+	}
+	end := "\x04"
+	if !strings.HasSuffix(c.stdin, "\n") {
+		end = "\x04\x04"
+	}
+	return corpusCase{argv: append([]string{"sh", "-c", "stty -echo; echo ready; exec \"$@\"", "sh"}, c.argv...), stdin: c.stdin + end, code: c.code}, true
 }
 
 // outcome is what a command leaves for its caller.
@@ -161,20 +264,72 @@ func (u *client) write(name, text string, mode os.FileMode) {
 
 func (u *client) cyclops(stdin string, args ...string) outcome {
 	u.t.Helper()
-	c := exec.Command(filepath.Join(binaries, "cyclops"), args...)
-	c.Dir, c.Env, c.Stdin = u.tree, u.env, strings.NewReader(stdin)
+	c := u.command(args...)
+	c.Stdin = strings.NewReader(stdin)
 	return u.run(c)
+}
+
+func (u *client) command(args ...string) *exec.Cmd {
+	c := exec.Command(filepath.Join(binaries, "cyclops"), args...)
+	c.Dir, c.Env = u.tree, u.env
+	return c
 }
 
 func (u *client) ssh(c corpusCase, dir string) outcome {
 	u.t.Helper()
+	s := u.sshCommand(c, dir)
+	s.Stdin = strings.NewReader(c.stdin)
+	return u.run(s)
+}
+
+// sshCommand runs a case in a directory of the host.
+func (u *client) sshCommand(c corpusCase, dir string, flags ...string) *exec.Cmd {
 	line := "cd " + quote(dir) + " && exec"
 	for _, a := range c.argv {
 		line += " " + quote(a)
 	}
-	s := exec.Command("ssh", "-F", u.server.ConfigFile, u.server.Name, line)
-	s.Stdin = strings.NewReader(c.stdin)
-	return u.run(s)
+	s := exec.Command("ssh", append(flags, "-F", u.server.ConfigFile, u.server.Name, line)...)
+	s.Env = u.env
+	return s
+}
+
+// onTerminal runs a command with a terminal for its input and output, types keys once "ready" is
+// on the screen, and returns the screen's bytes as its output. What it says to people goes to a
+// pipe: it is not what is compared.
+func (u *client) onTerminal(c *exec.Cmd, keys string) outcome {
+	u.t.Helper()
+	master, tty, err := pty.Open()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	defer master.Close()
+	err = pty.Setsize(master, &pty.Winsize{Rows: 24, Cols: 80})
+	var stderr bytes.Buffer
+	c.Stdin, c.Stdout, c.Stderr = tty, tty, &stderr
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err = errors.Join(err, c.Start()); err != nil {
+		u.t.Fatalf("%q: %v", c.Args, err)
+	}
+	tty.Close()
+	slow := time.AfterFunc(time.Minute, func() { _ = c.Process.Kill() })
+	defer slow.Stop()
+	var screen bytes.Buffer
+	for buf, sent := make([]byte, 32<<10), keys == ""; ; {
+		n, err := master.Read(buf) // fails when nobody has the terminal open any more
+		screen.Write(buf[:n])
+		if !sent && bytes.Contains(screen.Bytes(), []byte("ready\r")) {
+			sent = true
+			_, _ = io.WriteString(master, keys)
+		}
+		if err != nil {
+			break
+		}
+	}
+	var exit *exec.ExitError
+	if err := c.Wait(); err != nil && !errors.As(err, &exit) {
+		u.t.Fatalf("%q: %v", c.Args, err)
+	}
+	return outcome{screen.String(), stderr.String(), c.ProcessState.ExitCode()}
 }
 
 func (u *client) run(c *exec.Cmd) outcome {
