@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 )
@@ -27,24 +27,31 @@ type Session struct {
 
 	client *Client
 	job    string // its id
-	conn   net.Conn
+	conn   *pulse
 	r      *bufio.Reader
 	w      *api.FrameWriter
 	buf    []byte
-	stdin  *stdin
+	voice  *voice
+	fresh  bool // the host has the voice's input from its begin
 	acked  int64
 }
 
 // Follow opens a session on a job that was submitted before.
 func (c *Client) Follow(ctx context.Context, f api.Follow) (*Session, error) {
+	return c.follow(ctx, f, newVoice(&f, -1), answerLimit)
+}
+
+func (c *Client) follow(ctx context.Context, f api.Follow, v *voice, limit time.Duration) (*Session, error) {
 	s, err := c.stream(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.job = f.Job
+	s.job, s.voice, s.conn.limit = f.Job, v, limit
+	stop := context.AfterFunc(ctx, func() { s.conn.Close() })
+	defer stop()
 	if err := errors.Join(s.w.JSON(api.FrameFollow, f), s.upgrade()); err != nil {
-		s.Close()
-		return nil, contactError(err)
+		s.conn.Close()
+		return nil, s.failure(ctx, contactError(err))
 	}
 	return s, nil
 }
@@ -56,11 +63,12 @@ func (c *Client) stream(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, contactError(err)
 	}
-	s := &Session{client: c, conn: conn, r: bufio.NewReaderSize(conn, 256<<10), buf: make([]byte, api.MaxFrame)}
+	s := &Session{client: c, buf: make([]byte, api.MaxFrame)}
+	s.conn = newPulse(conn, func() error { return s.w.Write(api.FramePing) })
+	s.r = bufio.NewReaderSize(s.conn, 256<<10)
 	request := "POST " + api.PathStream + " HTTP/1.1\r\nHost: executor\r\nConnection: Upgrade\r\nUpgrade: " + api.UpgradeProtocol +
 		"\r\n" + api.HeaderVersion + ": " + strconv.Itoa(api.Version) + "\r\n\r\n"
 	s.w = api.NewFrameWriter(&prefixWriter{w: conn, prefix: []byte(request)})
-	s.stdin = newStdin(s.w)
 	return s, nil
 }
 
@@ -100,9 +108,16 @@ func (s *Session) upgrade() error {
 // with Once, until the log's end. A nil Result without an error means that there is none yet.
 // Cancelling ctx ends the session; the job goes on.
 func (s *Session) Run(ctx context.Context, h Handler) (*api.Result, error) {
+	defer s.voice.shut()
+	return s.run(ctx, h)
+}
+
+// run is Run for a voice that goes on elsewhere. The session is closed when it returns.
+func (s *Session) run(ctx context.Context, h Handler) (*api.Result, error) {
 	stop := context.AfterFunc(ctx, func() { s.conn.Close() })
 	defer stop()
-	defer s.stdin.close(io.ErrClosedPipe)
+	defer s.voice.speak(s.w, s.fresh)()
+	defer s.conn.Close() // before the voice is waited for, which may be in the middle of a word
 	var result *api.Result
 	for {
 		f, err := api.ReadFrame(s.r, s.buf)
@@ -129,19 +144,21 @@ func (s *Session) failure(ctx context.Context, err error) error {
 		return ours.error
 	case errors.As(err, &e):
 		return e
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), isNetError(err):
-		return api.Errorf(api.LostContact, "the job goes on; cyclops logs -f "+s.job+" follows it again", "lost contact with the host: %w", err)
 	}
-	return err
+	// All else is of the connection: what it carries has errors of its own.
+	return lostContact(s.job, err)
+}
+
+// lostContact is what ends the following of a job for good.
+func lostContact(job string, err error) error {
+	if job == "" {
+		return api.Errorf(api.LostContact, "", "lost contact with the host: %w", err)
+	}
+	return api.Errorf(api.LostContact, "the job goes on; cyclops attach "+job+" goes on with it", "lost contact with the host: %w", err)
 }
 
 // handlerError is a failure on this side, which must not pass for a broken line.
 type handlerError struct{ error }
-
-func isNetError(err error) bool {
-	var e net.Error
-	return errors.As(err, &e)
-}
 
 func (s *Session) handle(ctx context.Context, f api.Frame, h Handler, result **api.Result) error {
 	switch f.Type {
@@ -151,12 +168,16 @@ func (s *Session) handle(ctx context.Context, f api.Frame, h Handler, result **a
 		return s.handleLog(f, h)
 	case api.FrameStdinAck:
 		off, _, err := f.Offset()
-		s.stdin.acknowledge(off)
+		s.voice.acknowledge(off)
 		return err
+	case api.FrameStdinOwner:
+		return s.handleOwner(f)
 	case api.FrameStdinClosed:
-		s.stdin.close(io.ErrClosedPipe)
+		s.voice.shut()
 	case api.FramePing:
 		return s.w.Write(api.FramePong, f.Payload)
+	case api.FramePong:
+		s.voice.answered(f.Payload)
 	case api.FrameResult:
 		return s.handleResult(ctx, f, h, result)
 	case api.FrameArtifactStart:
@@ -176,17 +197,33 @@ func (s *Session) handleState(f api.Frame, h Handler) error {
 	return nil
 }
 
-// handleResult asks for a manifest that is too large for a frame.
-func (s *Session) handleResult(ctx context.Context, f api.Frame, h Handler, result **api.Result) error {
-	*result = new(api.Result)
-	err := f.JSON(*result)
-	if err == nil && (len((*result).Manifest) == 0 || string((*result).Manifest) == "null") {
-		(*result).Manifest, err = s.client.Manifest(ctx, s.job)
-	}
-	if err != nil || h.Result == nil {
+func (s *Session) handleOwner(f api.Frame) error {
+	var owner api.StdinOwner
+	if err := f.JSON(&owner); err != nil {
 		return err
 	}
-	return h.Result(**result)
+	s.voice.owned(owner)
+	return nil
+}
+
+// handleResult asks for a manifest that is too large for a frame.
+func (s *Session) handleResult(ctx context.Context, f api.Frame, h Handler, result **api.Result) error {
+	r := new(api.Result)
+	err := f.JSON(r)
+	if err == nil && (len(r.Manifest) == 0 || string(r.Manifest) == "null") {
+		r.Manifest, err = s.client.Manifest(ctx, s.job)
+	}
+	if err != nil {
+		return err
+	}
+	*result = r
+	if h.Result == nil {
+		return nil
+	}
+	if err := h.Result(*r); err != nil {
+		return &handlerError{err}
+	}
+	return nil
 }
 
 // ackEvery is how many bytes of log may go unacknowledged while more is already here.
@@ -271,19 +308,22 @@ func remoteError(f api.Frame) error {
 }
 
 // Stdin is the job's standard input. Closing it ends the input; a write fails with
-// io.ErrClosedPipe once the job takes no more. The session must be running.
-func (s *Session) Stdin() io.WriteCloser { return s.stdin }
+// io.ErrClosedPipe once the job takes no more.
+func (s *Session) Stdin() io.WriteCloser { return stdinWriter{s.voice} }
 
 // Signal sends a signal, named without SIG, to the job's processes.
 func (s *Session) Signal(name string) error {
-	return s.w.JSON(api.FrameSignal, api.Signal{Name: name})
+	return s.voice.order(api.FrameSignal, api.Signal{Name: name})
 }
 
 // Cancel asks for the job to be stopped, as Client.Cancel does.
-func (s *Session) Cancel(r api.CancelRequest) error { return s.w.JSON(api.FrameCancel, r) }
+func (s *Session) Cancel(r api.CancelRequest) error { return s.voice.order(api.FrameCancel, r) }
 
 // Close ends the session; the job goes on.
 func (s *Session) Close() error {
-	s.stdin.close(io.ErrClosedPipe)
-	return s.conn.Close()
+	if s.voice != nil {
+		s.voice.shut()
+	}
+	s.conn.Close()
+	return nil
 }
