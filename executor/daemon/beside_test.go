@@ -42,7 +42,7 @@ func TestShellRunsWhereItsJobRunsWhateverIsBusy(t *testing.T) {
 	h.call("POST", api.PathDrain, api.DrainRequest{Draining: true}, nil)
 	j := beside(base, `echo $SECRET $MODE $VENDOR; pwd; cat; echo made > by-shell`)
 	j.Stdin, j.Env = true, []manifest.Variable{{Name: "MODE", Value: "shell"}}
-	c := h.submit(j, &api.Follow{Log: true, Attach: true, Artifacts: 1 << 20})
+	c := h.submit(j, &api.Follow{Log: true, Attach: true, Input: "me", Artifacts: 1 << 20})
 	c.w.Offset(api.FrameStdin, 0, []byte("typed\n"))
 	c.w.Offset(api.FrameStdinEnd, 6, nil)
 	if err := c.drain(); err != nil {

@@ -179,6 +179,8 @@ type client struct {
 	artifacts map[string][]byte
 	open      string // artifact under way
 	taken     int64
+	owner     *api.StdinOwner // the newest
+	closed    bool            // the job takes no more input of this client
 }
 
 // stream asks for the upgrade and does not wait for the answer.
@@ -251,6 +253,11 @@ func (c *client) next() (api.Frame, bool) {
 		c.open, c.artifacts[a.Name] = a.Name, []byte{}
 	case api.FrameArtifactData:
 		c.artifacts[c.open] = append(c.artifacts[c.open], f.Payload...)
+	case api.FrameStdinOwner:
+		c.owner = new(api.StdinOwner)
+		c.decode(f, c.owner)
+	case api.FrameStdinClosed:
+		c.closed = true
 	case api.FrameStdinAck:
 		c.taken, _, _ = f.Offset()
 	}

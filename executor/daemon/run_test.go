@@ -86,7 +86,7 @@ func TestInputIsForwardedAndSignalsReachTheJob(t *testing.T) {
 	j := job(`trap 'echo caught; exit 7' INT; cat; echo ready; while :; do sleep 0.01; done`, "w")
 	j.Stdin = true
 	c := h.stream()
-	follow := api.Follow{Log: true, Attach: true}
+	follow := api.Follow{Log: true, Attach: true, Input: "me"}
 	c.send(api.FrameSubmit, api.Submit{Job: encode(t, j), Follow: &follow})
 	c.w.Offset(api.FrameStdin, 0, []byte("some "))
 	c.w.Offset(api.FrameStdin, 5, []byte("input\n"))

@@ -114,14 +114,7 @@ func (e *Engine) greet(j *job, conn net.Conn, r *bufio.Reader) error {
 	if f.Type != api.FrameControl || hello.Job != j.row.ID {
 		return fmt.Errorf("unable to talk to the supervisor of job %s: another answers", j.row.ID)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	j.control, j.stdinTaken = api.NewFrameWriter(conn), hello.Stdin
-	j.wake()
-	if j.cancel != nil {
-		return j.control.JSON(api.FrameCancel, j.cancel)
-	}
-	return nil
+	return e.attach(j, api.NewFrameWriter(conn), hello.Stdin)
 }
 
 func (e *Engine) detach(j *job) {
@@ -140,7 +133,7 @@ func (e *Engine) heard(j *job, f api.Frame) error {
 		if err := f.JSON(&info); err != nil {
 			return err
 		}
-		j.phase, j.step = info.Phase, info.Step
+		j.phase, j.step, j.row.About.Warnings = info.Phase, info.Step, info.Warnings
 		if len(info.Steps) > 0 {
 			j.row.About.Steps = info.Steps
 		}
@@ -156,6 +149,12 @@ func (e *Engine) heard(j *job, f api.Frame) error {
 			j.stdinTaken = n
 		}
 		j.wake()
+	case api.FrameStdinOwner:
+		var o api.StdinOwner
+		if err := f.JSON(&o); err != nil {
+			return err
+		}
+		j.granted(o)
 	case api.FrameStdinClosed:
 		j.stdinClosed = true
 		j.wake()

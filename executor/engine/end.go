@@ -14,6 +14,7 @@ import (
 func takeOver(row *store.Job, m *manifest.Manifest) {
 	row.State, row.ExitCode, row.Signal, row.Reason = m.State, m.ExitCode, m.Signal, m.Reason
 	row.Ended, row.LogSize = m.Ended, m.Usage.LogBytes
+	row.About.Terminal = m.Terminal
 	if row.Started = (time.Time{}); m.Started != nil {
 		row.Started = *m.Started
 	}

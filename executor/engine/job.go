@@ -4,6 +4,7 @@ package engine
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -32,6 +33,12 @@ type job struct {
 	stdinTaken  int64
 	stdinClosed bool
 
+	speaking sync.Mutex // keeps what is said to the supervisor in order; taken before Engine.mu
+	claims   uint64     // on its input, so far
+	asked    int        // claims that the supervisor has not answered
+	unsaid   []string   // those of them that it has not heard of
+	owner    *Watch     // whose input it is; nil: of nobody who watches, or not known yet
+
 	version  uint64 // counts the changes that a State frame tells of
 	watchers map[*Watch]struct{}
 }
@@ -45,6 +52,7 @@ func newJob(doc *manifest.Job, digest manifest.Sum) *job {
 			Workspace: doc.Workspace.Name, Name: doc.Name, Snapshot: snapshot, Accepted: time.Now().UTC(),
 			About: store.About{
 				Project: doc.Project, Labels: doc.Labels, Owner: doc.Owner, Command: command(doc), Mode: doc.Workspace.Mode, Beside: doc.Beside,
+				Terminal: doc.Terminal != nil,
 			},
 		},
 		after: doc.After, needs: doc.Needs, accepted: make(chan struct{}), watchers: map[*Watch]struct{}{},
@@ -126,7 +134,8 @@ func (e *Engine) rowInfo(row *store.Job) api.JobInfo {
 		ID: row.ID, Seq: row.Seq, Name: row.Name, Project: row.About.Project, Labels: row.About.Labels, Owner: row.About.Owner,
 		Command: row.About.Command, State: row.State, Steps: row.About.Steps, Priority: row.Priority, Workspace: row.Workspace,
 		Accepted: row.Accepted, Started: timeOrNil(row.Started), Ended: timeOrNil(row.Ended), ExitCode: row.ExitCode,
-		Signal: row.Signal, Reason: row.Reason, LogSize: row.LogSize, Location: e.Data.Job(row.ID), Beside: row.About.Beside,
+		Signal: row.Signal, Reason: row.Reason, LogSize: row.LogSize, Location: e.Data.Job(row.ID),
+		Terminal: row.About.Terminal, Warnings: row.About.Warnings, Beside: row.About.Beside,
 	}
 	if !row.Snapshot.IsZero() {
 		info.Snapshot = row.Snapshot.Digest()

@@ -17,6 +17,8 @@ type Watch struct {
 	j    *job // nil: had ended before
 	row  api.JobInfo
 	wake chan struct{}
+
+	claim claim
 }
 
 // View is how a job stands.
@@ -28,6 +30,9 @@ type View struct {
 	Reachable   bool // Send has somebody to send to
 	StdinTaken  int64
 	StdinClosed bool
+	StdinLost   bool   // another client sends it now
+	Granted     uint64 // grows when this watcher's client may send, or send again, from StdinFrom on
+	StdinFrom   int64
 }
 
 // Watch begins to watch a job.
@@ -60,24 +65,30 @@ func (w *Watch) View() View {
 	j := w.j
 	v := View{
 		Version: j.version + 1, LogSize: j.logSize, Reachable: j.control != nil, StdinTaken: j.stdinTaken, StdinClosed: j.stdinClosed,
-		Ended: w.e.live[j.row.ID] != j,
+		Ended: w.e.live[j.row.ID] != j, StdinLost: w.claim.lost, Granted: w.claim.granted, StdinFrom: w.claim.from,
 	}
 	v.Info = w.e.info(j)
 	return v
 }
 
-// ErrUnreachable says that a job has no supervisor now to send to.
+// ErrUnreachable says that a job has no supervisor now that would take this.
 var ErrUnreachable = errors.New("the job does not run")
 
-// Send passes a frame on to the job's supervisor.
+// Send passes a frame on to the job's supervisor. Input of a client that may not send any is dropped.
 func (w *Watch) Send(t api.FrameType, payload []byte) error {
 	if w.j == nil {
 		return ErrUnreachable
 	}
+	w.j.speaking.Lock() // a claim between the look and the sending would make it another's input
+	defer w.j.speaking.Unlock()
 	w.e.mu.Lock()
 	control := w.j.control
+	pass, drop := w.takes(t)
 	w.e.mu.Unlock()
-	if control == nil {
+	if drop {
+		return nil
+	}
+	if control == nil || !pass {
 		return ErrUnreachable
 	}
 	return control.Write(t, payload)
@@ -94,4 +105,7 @@ func (w *Watch) Close() {
 	w.e.mu.Lock()
 	defer w.e.mu.Unlock()
 	delete(w.j.watchers, w)
+	if w.j.owner == w {
+		w.j.owner = nil
+	}
 }

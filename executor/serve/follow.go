@@ -51,8 +51,12 @@ func (st *stream) follow(want api.Follow, accepted *api.Accepted) error {
 	f := &follower{stream: st, want: want, only: only, watch: watch, credit: newCredit()}
 	defer f.closeLog()
 	f.input = newRelay(f)
+	if want.Input != "" {
+		watch.Claim(want.Input)
+	}
 	if accepted != nil {
 		if err := st.w.JSON(api.FrameAccepted, accepted); err != nil {
+			watch.Ask() // others' input waits for the answer to its claim
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ package serve
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -26,14 +27,18 @@ type relay struct {
 	waiting []api.Frame // for the job to run
 	bytes   int
 
-	taken  int64 // of the input, as told
-	closed bool
+	taken   int64  // of the input, as told
+	granted uint64 // as told
+	closed  bool
 }
 
 func newRelay(f *follower) *relay { return &relay{f: f, failed: make(chan error, 1)} }
 
 // hear obeys frames until the client has left.
 func (r *relay) hear() {
+	if r.f.want.Input != "" {
+		r.f.watch.Ask()
+	}
 	buf := make([]byte, 16<<10)
 	for {
 		frame, err := api.ReadFrame(r.f.r, buf)
@@ -69,13 +74,19 @@ func (r *relay) obey(frame api.Frame) error {
 		}
 		_, err := r.f.s.Engine.Cancel(r.f.ctx, r.f.want.Job, in)
 		return err
-	case api.FrameStdin, api.FrameStdinEnd, api.FrameSignal, api.FrameResize:
-		if !r.f.want.Attach {
-			return api.Errorf(api.Refused, "cyclops attach may", "this client follows the job and may not speak to it")
-		}
-		return r.pass(frame)
+	case api.FrameStdin, api.FrameStdinEnd:
+		return r.passFor(r.f.want.Input != "", frame)
+	case api.FrameSignal, api.FrameResize:
+		return r.passFor(r.f.want.Attach, frame)
 	}
 	return nil // a newer client may say more
+}
+
+func (r *relay) passFor(allowed bool, frame api.Frame) error {
+	if !allowed {
+		return api.Errorf(api.Refused, "cyclops attach may", "this client follows the job and may not speak to it")
+	}
+	return r.pass(frame)
 }
 
 // pass gives a frame to the job, or keeps it until the job runs.
@@ -92,7 +103,7 @@ func (r *relay) pass(frame api.Frame) error {
 	if v.Ended {
 		return nil
 	}
-	if len(r.waiting) == 0 {
+	if !r.holds(isInput(frame)) {
 		err := r.f.watch.Send(frame.Type, frame.Payload)
 		if !errors.Is(err, engine.ErrUnreachable) {
 			return nil // a supervisor that just went needs no input
@@ -143,21 +154,38 @@ func (r *relay) interrupt(frame api.Frame) error {
 	return nil
 }
 
+func isInput(frame api.Frame) bool {
+	return frame.Type == api.FrameStdin || frame.Type == api.FrameStdinEnd
+}
+
+// holds tells whether input waits, or anything else: neither may pass its own kind, but signals
+// pass the input of a client that is still to get the right to send it.
+func (r *relay) holds(input bool) bool {
+	return slices.ContainsFunc(r.waiting, func(f api.Frame) bool { return isInput(f) == input })
+}
+
 // tell flushes what waited, once somebody takes it, and tells the client how far the input is.
 func (r *relay) tell(v engine.View) error {
-	if !r.f.want.Attach {
-		return nil
-	}
 	if v.Reachable {
 		r.flush()
 	}
-	if v.StdinTaken > r.taken {
+	if r.f.want.Input == "" || r.closed {
+		return nil
+	}
+	if v.Granted != r.granted && !v.StdinLost {
+		r.granted = v.Granted
+		owner := api.StdinOwner{Input: r.f.want.Input, Received: v.StdinFrom}
+		if err := r.f.w.JSON(api.FrameStdinOwner, owner); err != nil {
+			return err
+		}
+	}
+	if r.granted > 0 && !v.StdinLost && v.StdinTaken > r.taken {
 		r.taken = v.StdinTaken
 		if err := r.f.w.Offset(api.FrameStdinAck, r.taken, nil); err != nil {
 			return err
 		}
 	}
-	if (v.StdinClosed || v.Ended) && !r.closed {
+	if v.StdinClosed || v.StdinLost || v.Ended {
 		r.closed = true
 		return r.f.w.Write(api.FrameStdinClosed)
 	}
@@ -167,11 +195,17 @@ func (r *relay) tell(v engine.View) error {
 func (r *relay) flush() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.waiting) > 0 {
-		if errors.Is(r.f.watch.Send(r.waiting[0].Type, r.waiting[0].Payload), engine.ErrUnreachable) {
-			return
+	var kept []api.Frame
+	stuck := map[bool]bool{}
+	for _, f := range r.waiting {
+		if !stuck[isInput(f)] {
+			stuck[isInput(f)] = errors.Is(r.f.watch.Send(f.Type, f.Payload), engine.ErrUnreachable)
 		}
-		r.bytes -= len(r.waiting[0].Payload) + 8
-		r.waiting = r.waiting[1:]
+		if stuck[isInput(f)] {
+			kept = append(kept, f)
+			continue
+		}
+		r.bytes -= len(f.Payload) + 8
 	}
+	r.waiting = kept
 }

@@ -44,6 +44,9 @@ type About struct {
 	Mode    manifest.WorkspaceMode `json:"mode"`
 	Steps   []api.StepInfo         `json:"steps,omitempty"`
 	Beside  string                 `json:"beside,omitempty"` // id of the job in whose workspace it runs
+
+	Terminal bool     `json:"terminal,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 const columns = `seq, id, digest, state, rank, workspace, name, snapshot, accepted, started, ended, exit, signal, reason, log, about`

@@ -287,9 +287,9 @@ func TestAnInteractiveShellOnATerminal(t *testing.T) {
 	j := newBench(t).start(argv("bash", "--norc", "--noprofile", "-i"), onTerminal, withStdin)
 	at := j.typed(0, "PS1='$ '; set +o history; echo u''p\n")
 	j.awaitText("up\r\n")
-	at = j.typed(at, "sleep 1000\n")
-	j.awaitText("sleep 1000\r\n")
-	for !slices.ContainsFunc(commandsWith(t, "1000"), func(line string) bool { return strings.HasPrefix(line, "sleep 1000") }) {
+	at = j.typed(at, "sleep 1234567\n")
+	j.awaitText("sleep 1234567\r\n")
+	for !slices.ContainsFunc(commandsWith(t, "1234567"), func(line string) bool { return strings.HasPrefix(line, "sleep 1234567") }) {
 		time.Sleep(time.Millisecond)
 	}
 	at = j.typed(at, "\x1a")
