@@ -108,8 +108,20 @@ func linkContent(target string) string {
 	return "link:" + sum.String()
 }
 
-// inspect looks at a name without following or waiting.
-func inspect(in *os.Root, base string) (local, error) {
+// errExchanged says that another file took the place of the one that was looked at.
+var errExchanged = errors.New("it was exchanged meanwhile")
+
+// inspect looks at a name without following or waiting, again when another process puts something there meanwhile.
+func inspect(in *os.Root, base string) (l local, err error) {
+	for range tries {
+		if l, err = look(in, base); !errors.Is(err, errExchanged) {
+			break
+		}
+	}
+	return l, err
+}
+
+func look(in *os.Root, base string) (local, error) {
 	info, err := in.Lstat(base)
 	if errors.Is(err, fs.ErrNotExist) {
 		return local{}, nil
@@ -134,13 +146,16 @@ func (l *local) digest(in *os.Root, base string) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return nil // what cannot be read is not known to be ours
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errExchanged
+	}
 	if err != nil {
 		return fmt.Errorf("unable to look at %s: %w", base, err)
 	}
 	defer f.Close()
 	opened, err := f.Stat()
 	if err != nil || !os.SameFile(l.info, opened) {
-		return fmt.Errorf("unable to look at %s: it was exchanged meanwhile", base)
+		return fmt.Errorf("unable to look at %s: %w", base, errExchanged)
 	}
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
