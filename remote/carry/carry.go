@@ -63,9 +63,12 @@ func (c *Channels) persist(ctx context.Context, work func(context.Context) error
 	return c.patience.Do(ctx, work)
 }
 
-// alive says that the host was heard of.
-func (c *Channels) alive() {
-	if c.patience != nil {
+// heard says that something came of what then broke off, unless that break is known already.
+func (c *Channels) heard() {
+	c.mu.Lock()
+	known := c.line == nil || c.line.isCut()
+	c.mu.Unlock()
+	if c.patience != nil && !known {
 		c.patience.Alive()
 	}
 }
@@ -227,6 +230,9 @@ func (l *line) channel(ctx context.Context, slot int) (*channel, error) {
 }
 
 func (l *line) open(ctx context.Context) (*channel, error) {
+	if l.isCut() {
+		return nil, lost(io.ErrClosedPipe) // it broke while this one waited for its turn
+	}
 	stream, err := l.opener.Bulk(ctx)
 	if err != nil {
 		return nil, err

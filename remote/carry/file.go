@@ -116,8 +116,8 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	err := f.persist(func(h *sftp.File) error {
 		n, err := h.ReadAt(p[done:], off+int64(done))
 		done += n
-		if n > 0 {
-			f.c.alive()
+		if n > 0 && done < len(p) {
+			f.c.heard()
 		}
 		if done == len(p) {
 			return nil

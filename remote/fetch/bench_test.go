@@ -17,7 +17,7 @@ func BenchmarkFetch10k(b *testing.B) {
 	}
 	for _, width := range []int{1, 4} {
 		b.Run(fmt.Sprintf("channels=%d", width), func(b *testing.B) {
-			src := NewSFTP(t.job, channels(b, width)...)
+			src := NewSFTP(t.job, channels(b, width))
 			for b.Loop() {
 				fetchInto(b, t, src)
 			}
@@ -29,7 +29,7 @@ func BenchmarkFetch10k(b *testing.B) {
 func BenchmarkFetchLarge(b *testing.B) {
 	t := newBed(b)
 	t.artifact("big", strings.Repeat("0123456789abcdef", 16<<20))
-	src := NewSFTP(t.job, channels(b, 2)...)
+	src := NewSFTP(t.job, channels(b, 2))
 	b.SetBytes(256 << 20)
 	for b.Loop() {
 		fetchInto(b, t, src)

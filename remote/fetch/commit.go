@@ -127,12 +127,13 @@ func (p *Placer) commitAt(in *os.Root, temp, name string, a manifest.Artifact) (
 		if p.beforeRename != nil {
 			p.beforeRename(name)
 		}
+		if !p.stands(in, path.Dir(name)) {
+			return f, errMoved
+		}
 		if f == put {
 			err = move(in, temp, base, here)
-		} else if !here.unchanged(in, base) {
-			continue
 		} else {
-			err = in.Rename(temp, base)
+			err = exchange(in, temp, base, here)
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
@@ -151,6 +152,35 @@ func move(in *os.Root, temp, base string, here local) error {
 		return fs.ErrExist
 	}
 	return in.Rename(temp, base)
+}
+
+// exchange has temp take the place of what here saw. What else came there in the last moment is not lost: the two change
+// places, and back again when it was not what was expected. temp may be removed afterwards.
+func exchange(in *os.Root, temp, base string, here local) error {
+	if !here.unchanged(in, base) {
+		return fs.ErrExist
+	}
+	err := swap(in, temp, base)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		if err = in.Rename(temp, base); isDirectory(in, base) {
+			return fs.ErrExist // it came there now, and a rename does not replace it
+		}
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return fs.ErrExist // it went: there is another case to judge
+	case err != nil || here.unchanged(in, temp):
+		return err
+	}
+	if err := swap(in, temp, base); err != nil {
+		return errors.Join(err, in.Rename(temp, base+scan.OwnMark+"kept"))
+	}
+	return fs.ErrExist
+}
+
+func isDirectory(in *os.Root, base string) bool {
+	info, err := in.Lstat(base)
+	return err == nil && info.IsDir()
 }
 
 // link makes a symlink artifact.

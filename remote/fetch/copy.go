@@ -19,7 +19,8 @@ func Copy(ctx context.Context, src Source, a manifest.Artifact, w io.Writer) err
 	}
 	defer f.Close()
 	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(w, h), io.NewSectionReader(f, 0, a.Size))
+	buf := make([]byte, min(max(a.Size, 1), chunkSize)) // one round trip for each
+	n, err := io.CopyBuffer(io.MultiWriter(w, h), io.NewSectionReader(f, 0, a.Size), buf)
 	if err != nil {
 		return readFailed(a, err)
 	}

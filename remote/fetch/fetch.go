@@ -53,6 +53,7 @@ func PinnedByMemory(m *ship.Memory, snapshot manifest.Digest) Pinned {
 
 // Report says what became of a fetch.
 type Report struct {
+	Job       string
 	Files     int   // put in place
 	Bytes     int64 // of those
 	Same      int   // were there already
@@ -77,14 +78,17 @@ type Failure struct {
 
 // Err sums up what went wrong, or nil.
 func (r *Report) Err() error {
-	switch n := len(r.Failed); {
-	case n == 0:
+	if len(r.Failed) == 0 {
 		return nil
-	case n == 1:
-		return api.Errorf(api.Undelivered, "cyclops fetch tries again", "unable to fetch %s: %w", r.Failed[0].Name, r.Failed[0].Err)
-	default:
-		return api.Errorf(api.Undelivered, "cyclops fetch tries again", "unable to fetch %d outputs, %s first: %w", n, r.Failed[0].Name, r.Failed[0].Err)
 	}
+	first, hint := r.Failed[0], "cyclops fetch "+r.Job+" tries again"
+	if api.KindOf(first.Err) == api.NoSpace {
+		hint = "free some, then cyclops fetch " + r.Job + " goes on where this stopped"
+	}
+	if n := len(r.Failed); n > 1 {
+		return api.Errorf(api.Undelivered, hint, "unable to fetch %d outputs, %s first: %w", n, first.Name, first.Err)
+	}
+	return api.Errorf(api.Undelivered, hint, "unable to fetch %s: %w", first.Name, first.Err)
 }
 
 // Progress counts what a fetch has done.
@@ -108,6 +112,7 @@ type Placer struct {
 
 	dirsMu sync.Mutex
 	dirs   map[string]*os.Root
+	left   []*os.Root          // directories that are not at their paths any more
 	memory *semaphore.Weighted // bytes of small files
 
 	files, bytes, totalFiles, totalBytes atomic.Int64
@@ -128,6 +133,7 @@ func New(r Request) (*Placer, error) {
 		return nil, fmt.Errorf("unable to find %s: %w", r.Root, err)
 	}
 	p := &Placer{req: r, byName: map[string]int{}, dirs: map[string]*os.Root{}, memory: semaphore.NewWeighted(inFlight)}
+	p.report.Job = r.Manifest.Job
 	p.shared = r.Manifest.Workspace.Mode == manifest.Concurrent
 	if err := p.choose(); err != nil {
 		return nil, err
@@ -164,6 +170,9 @@ func (p *Placer) Close() (*Report, error) {
 	for _, d := range p.dirs {
 		err = errors.Join(err, d.Close())
 	}
+	for _, d := range p.left {
+		err = errors.Join(err, d.Close())
+	}
 	return &p.report, errors.Join(err, p.root.Close())
 }
 
@@ -181,6 +190,6 @@ func (p *Placer) end(name string, err error) {
 	case errors.As(err, &blocked):
 		p.note(func(r *Report) { r.Refused = append(r.Refused, manifest.Refusal{Path: name, Reason: blocked.reason}) })
 	case err != nil:
-		p.note(func(r *Report) { r.Failed = append(r.Failed, Failure{name, err}) })
+		p.note(func(r *Report) { r.Failed = append(r.Failed, Failure{name, explain(err)}) })
 	}
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/remote/carry"
 	"github.com/cyclops-fpga/cyclops/remote/place"
 )
 
@@ -480,25 +481,26 @@ func TestResumeWithDamage(t *testing.T) {
 	}
 }
 
-// channels starts SFTP servers on pipes, each of one client.
-func channels(t testing.TB, n int) (list []*sftp.Client) {
-	t.Helper()
-	for range n {
-		near, far := net.Pipe()
-		server, err := sftp.NewServer(far, sftp.ReadOnly())
-		if err != nil {
-			t.Fatal(err)
-		}
-		done := make(chan struct{})
-		go func() { defer close(done); _ = server.Serve() }()
-		client, err := sftp.NewClientPipe(near, near)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { client.Close(); near.Close(); far.Close(); <-done })
-		list = append(list, client)
+// pipes opens SFTP servers of this process.
+type pipes struct{ testing.TB }
+
+func (p pipes) Bulk(context.Context) (io.ReadWriteCloser, error) {
+	near, far := net.Pipe()
+	server, err := sftp.NewServer(far, sftp.ReadOnly())
+	if err != nil {
+		return nil, err
 	}
-	return list
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve() }()
+	p.Cleanup(func() { near.Close(); far.Close(); <-done })
+	return near, nil
+}
+
+// channels lead to SFTP servers on pipes.
+func channels(t testing.TB, n int) *carry.Channels {
+	c := carry.New(pipes{t}, n, nil)
+	t.Cleanup(c.Close)
+	return c
 }
 
 func TestSFTP(t *testing.T) {
@@ -508,13 +510,13 @@ func TestSFTP(t *testing.T) {
 		b.artifact(fmt.Sprintf("d%d/f%d", i%7, i), fmt.Sprint("content ", i))
 	}
 	b.artifact("big", strings.Repeat("0123456789abcdef", 1<<19))
-	report, err := Fetch(t.Context(), b.request(), NewSFTP(b.job, channels(t, 3)...))
+	report, err := Fetch(t.Context(), b.request(), NewSFTP(b.job, channels(t, 3)))
 	if err != nil || report.Files != 201 || report.Err() != nil {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	b.want("d3/f10", "content 10")
 	var out bytes.Buffer
-	if err := Copy(t.Context(), NewSFTP(b.job, channels(t, 1)...), b.m.Artifacts[200], &out); err != nil || out.Len() != 8<<20 {
+	if err := Copy(t.Context(), NewSFTP(b.job, channels(t, 1)), b.m.Artifacts[200], &out); err != nil || out.Len() != 8<<20 {
 		t.Errorf("copied %d bytes, %v", out.Len(), err)
 	}
 }
@@ -539,7 +541,7 @@ func TestRecordIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range spare + 10 {
-			if err := r.add("a", fmt.Sprint(i)); err != nil {
+			if err := r.add("a", fmt.Sprint(i), time.Time{}); err != nil {
 				t.Fatal(err)
 			}
 		}

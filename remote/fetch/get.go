@@ -8,12 +8,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/remote/retry"
 )
 
 const (
@@ -93,9 +95,14 @@ func create(in *os.Root, temp string, a manifest.Artifact) (*os.File, error) {
 	return f, err
 }
 
-// stamp gives a file the time at which the job wrote it, by this machine's clock and never in the future: make would
-// take a file from the future for up to date for ever.
+// stamp gives a finished file the time at which the job wrote it, by this machine's clock and never in the future: make would
+// take a file from the future for up to date for ever. What the job made read-only becomes it now.
 func (p *Placer) stamp(in *os.Root, temp string, a manifest.Artifact) {
+	if a.Mode != 0 && a.Mode&0o200 == 0 {
+		if info, err := in.Lstat(temp); err == nil {
+			_ = in.Chmod(temp, info.Mode().Perm()&(fs.FileMode(a.Mode)|0o400))
+		}
+	}
 	t := p.localTime(a)
 	if t.IsZero() {
 		return
@@ -104,7 +111,8 @@ func (p *Placer) stamp(in *os.Root, temp string, a manifest.Artifact) {
 	_ = in.Chtimes(temp, t, t)
 }
 
-// Rest fetches what was not pushed: files side by side, then symlinks. Only a cancelled ctx is an error.
+// Rest fetches what was not pushed: files side by side, then symlinks. A cancelled ctx is an error, and a line that is gone
+// for good; the next fetch goes on from there.
 func (p *Placer) Rest(ctx context.Context, src Source) error {
 	var small, large, links []int
 	for i := range p.wanted {
@@ -118,35 +126,64 @@ func (p *Placer) Rest(ctx context.Context, src Source) error {
 			large = append(large, i)
 		}
 	}
-	p.each(ctx, small, p.smallWorkers(src), func(a manifest.Artifact) error { return p.small(ctx, src, a) })
-	p.each(ctx, large, 1, func(a manifest.Artifact) error { return p.large(ctx, src, a) })
-	p.each(ctx, links, 1, p.link)
+	line := &verdict{}
+	p.each(ctx, line, small, p.smallWorkers(src), func(a manifest.Artifact) error { return p.small(ctx, src, a) })
+	p.each(ctx, line, large, 1, func(a manifest.Artifact) error { return p.large(ctx, src, a) })
+	p.each(ctx, line, links, 1, p.link)
+	if err := line.why(); err != nil && ctx.Err() == nil {
+		n := p.Progress()
+		return api.Errorf(api.Undelivered, "cyclops fetch "+p.req.Manifest.Job+" goes on where this stopped", "%d of %d outputs did not come: %w", n.TotalFiles-n.Files, n.TotalFiles, err)
+	}
 	return ctx.Err()
+}
+
+// verdict is why nothing more can be had of the host, once one file has found out.
+type verdict struct{ err atomic.Pointer[error] }
+
+func (v *verdict) why() error {
+	if err := v.err.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 func (p *Placer) smallWorkers(src Source) int {
 	return min(max(minWorkers, perChannel*src.Width()), maxParallel)
 }
 
-// each settles the artifacts at those indexes, so many at a time.
-func (p *Placer) each(ctx context.Context, list []int, workers int, fn func(manifest.Artifact) error) {
+// each settles the artifacts at those indexes, so many at a time, until the line is gone.
+func (p *Placer) each(ctx context.Context, line *verdict, list []int, workers int, fn func(manifest.Artifact) error) {
 	var next atomic.Int64
 	var group sync.WaitGroup
 	for range min(workers, len(list)) {
 		group.Go(func() {
-			for n := next.Add(1) - 1; n < int64(len(list)) && ctx.Err() == nil; n = next.Add(1) - 1 {
+			for n := next.Add(1) - 1; n < int64(len(list)) && ctx.Err() == nil && line.why() == nil; n = next.Add(1) - 1 {
 				i := list[n]
 				if !p.taken[i].CompareAndSwap(false, true) {
 					continue
 				}
-				err := fn(p.wanted[i])
-				if ctx.Err() == nil || err == nil {
+				err := p.insist(p.wanted[i], fn)
+				if retry.Broken(err) {
+					line.err.CompareAndSwap(nil, &err)
+					p.taken[i].Store(false)
+				} else if ctx.Err() == nil || err == nil {
 					p.end(p.wanted[i].Name, err)
 				}
 			}
 		})
 	}
 	group.Wait()
+}
+
+// insist begins again when the directory that a file goes to was exchanged.
+func (p *Placer) insist(a manifest.Artifact, fn func(manifest.Artifact) error) (err error) {
+	for range tries {
+		if err = fn(a); !errors.Is(err, errMoved) {
+			break
+		}
+		p.forget(path.Dir(a.Name))
+	}
+	return err
 }
 
 // small fetches a file that fits into memory.

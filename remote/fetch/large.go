@@ -39,13 +39,13 @@ func (p *Placer) large(ctx context.Context, src Source, a manifest.Artifact) err
 	if err == nil {
 		err = d.file.Truncate(a.Size)
 	}
-	err = errors.Join(err, d.close())
-	if err == nil {
+	failed := d.close()
+	if err = errors.Join(err, failed); err == nil {
 		err = verify(a, a.Size, sum)
 	}
 	if err == nil {
 		err = in.Remove(p.mapName(a))
-	} else if errors.Is(err, errShort) || api.KindOf(err) == api.Corrupt {
+	} else if failed != nil || errors.Is(err, errShort) || api.KindOf(err) == api.Corrupt {
 		// What is damaged must not be found again by the next fetch.
 		err = errors.Join(err, in.Remove(p.tempName(a)), in.Remove(p.mapName(a)))
 	}
@@ -75,9 +75,15 @@ func (p *Placer) openDownload(in *os.Root, a manifest.Artifact) (*download, erro
 	d := &download{p: p, a: a, have: make([]byte, (a.Size+chunkSize-1)/chunkSize)}
 	d.came.L = &d.mu
 	if d.resume(in) {
+		if err := p.fits(in, d.missing()); err != nil {
+			return nil, errors.Join(err, d.close())
+		}
 		return d, nil
 	}
 	clear(d.have)
+	if err := p.fits(in, a.Size); err != nil {
+		return nil, err
+	}
 	var err error
 	if d.file, err = create(in, p.tempName(a), a); err != nil {
 		return nil, err
@@ -86,6 +92,16 @@ func (p *Placer) openDownload(in *os.Root, a manifest.Artifact) (*download, erro
 		return nil, errors.Join(err, d.file.Close())
 	}
 	return d, nil
+}
+
+// missing is how many bytes have still to come.
+func (d *download) missing() (n int64) {
+	for i := range d.have {
+		if d.have[i] == 0 {
+			n += d.length(i)
+		}
+	}
+	return n
 }
 
 // resume opens what an earlier fetch left, if it is what it should be.
@@ -126,13 +142,13 @@ func openLeft(in *os.Root, name string) (*os.File, error) {
 }
 
 // run fetches the chunks that are missing and returns the digest of all.
-func (d *download) run(ctx context.Context, src Source) (manifest.Sum, error) {
-	group, ctx := errgroup.WithContext(ctx)
+func (d *download) run(all context.Context, src Source) (manifest.Sum, error) {
+	group, ctx := errgroup.WithContext(all)
 	todo := make(chan int)
 	kept := bytes.Clone(d.have)
 	group.Go(func() error { return d.feed(ctx, kept, todo) })
 	for range min(len(d.have), chunkWorkers*src.Width()) {
-		group.Go(func() error { return d.work(ctx, src, todo) })
+		group.Go(func() error { return d.work(all, src, todo) }) // a full disk here is no reason to drop the channels
 	}
 	var sum manifest.Sum
 	group.Go(func() (err error) {
