@@ -77,6 +77,10 @@ func setup(env *testscript.Env, server *sshtest.Server) error {
 	if err != nil {
 		return err
 	}
+	docs, err := filepath.Abs("../../docs")
+	if err != nil {
+		return err
+	}
 	data := filepath.Join(home, "d")
 	env.Defer(func() { cleanUp(home, data) })
 	env.Setenv("HOME", home)
@@ -88,6 +92,7 @@ func setup(env *testscript.Env, server *sshtest.Server) error {
 	env.Setenv("DATA", data)
 	env.Setenv("BIN", binaries)
 	env.Setenv("HOST", "local")
+	env.Setenv("DOCS", docs)
 	env.Setenv("PATH", binaries+string(filepath.ListSeparator)+env.Getenv("PATH"))
 	for _, dir := range []string{filepath.Join(home, "run"), filepath.Join(home, ".config", "cyclops")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
