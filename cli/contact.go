@@ -17,8 +17,9 @@ import (
 const scriptPatience = 5 * time.Minute
 
 // unsaid is how long contact may be lost before it is worth a word: a line that only broke is
-// back sooner, and a script's stderr must not tell of it.
-const unsaid = time.Second
+// back sooner, and a script's stderr must not tell of it. With the time that it takes to notice a line
+// that is silent, 4 s, it must stay below 5 s.
+const unsaid = 600 * time.Millisecond
 
 // patienceFlag is the value of --patience.
 type patienceFlag struct{ set *hosts.Patience }

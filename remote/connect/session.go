@@ -380,7 +380,7 @@ func (s *session) exec(ctx context.Context, line string, stdin io.Reader) (ExecR
 
 // The line is probed when it has been quiet that long, and given up when the probe's answer takes longer.
 const (
-	quietInUse  = 2 * time.Second
+	quietInUse  = 1500 * time.Millisecond
 	quietIdle   = time.Minute
 	answerLimit = 2500 * time.Millisecond
 )
