@@ -110,7 +110,7 @@ with the tool's own code.
 	root.AddGroup(&cobra.Group{ID: "jobs", Title: "Jobs:"}, &cobra.Group{ID: "artifacts", Title: "Artifacts:"},
 		&cobra.Group{ID: "hosts", Title: "Hosts:"}, &cobra.Group{ID: "other", Title: "Other:"})
 	addGroup(root, "jobs", newRunCommand(app), newSubmitCommand(app), newPsCommand(app), newShowCommand(app), newLogsCommand(app), newAttachCommand(app),
-		newWaitCommand(app), newForwardCommand(app), newCancelCommand(app), newRmCommand(app), newRetryCommand(app), newReprioritiseCommand(app))
+		newWaitCommand(app), newShellCommand(app), newForwardCommand(app), newCancelCommand(app), newRmCommand(app), newRetryCommand(app), newReprioritiseCommand(app))
 	addGroup(root, "artifacts", newFetchCommand(app), newCpCommand(app), newManifestCommand(app))
 	addGroup(root, "hosts", newHostsCommand(app), newInstallCommand(app), newUninstallCommand(app), newDoctorCommand(app),
 		newDrainCommand(app), newResumeCommand(app), newShimCommand(app))
@@ -157,7 +157,7 @@ func usageError(cmd *cobra.Command, err error) error {
 	}
 	e := api.Errorf(api.Usage, strings.TrimSpace(cmd.UseLine()), "%s", firstLine(err.Error()))
 	switch cmd.Name() {
-	case "run", "wait", "attach":
+	case "run", "wait", "attach", "shell":
 		return asJob(e)
 	}
 	return e

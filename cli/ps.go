@@ -155,10 +155,18 @@ func mergeJobs(a, b []api.JobInfo) []api.JobInfo {
 func jobTable(jobs []api.JobInfo, now time.Time) *term.Table {
 	t := term.NewTable("ID", "STATE", "NAME", "PROJECT", "AGE", "TIME", "COMMAND")
 	for _, j := range jobs {
-		t.Row(j.ID, stateText(j), dash(j.Name), dash(j.Project), human.Age(now.Sub(j.Accepted)), jobTime(j, now), shorten(j.Command, 60))
+		t.Row(j.ID, stateText(j), dash(j.Name), dash(j.Project), human.Age(now.Sub(j.Accepted)), jobTime(j, now), shorten(commandText(j), 60))
 		t.Colour(1, stateColour(j.State))
 	}
 	return t
+}
+
+// commandText is what a job runs, and where, when that is another's workspace.
+func commandText(j api.JobInfo) string {
+	if j.Beside == "" {
+		return j.Command
+	}
+	return "beside " + j.Beside[:min(len(j.Beside), 8)] + ": " + j.Command
 }
 
 // stateText is the state and what else fits into a word or two: the exit code, the place in the queue.

@@ -85,6 +85,9 @@ func (r *showReport) print(w io.Writer, colour bool, now time.Time) {
 		line("waits for", "%s", j.WaitsFor)
 	}
 	line("command", "%s", j.Command)
+	if j.Beside != "" {
+		line("beside", "%s", j.Beside)
+	}
 	line("owner", "%s", dash(j.Owner))
 	line("accepted", "%s", j.Accepted.Local().Format(time.DateTime))
 	if j.Started != nil {

@@ -27,6 +27,7 @@ const (
 const (
 	CapIsolated   = "workspace.isolated"
 	CapConcurrent = "workspace.concurrent"
+	CapBeside     = "workspace.beside"
 )
 
 // UpgradeProtocol is the token that turns an exchange into a stream of frames.

@@ -36,6 +36,7 @@ type Entry struct {
 	Name      string    `json:"name,omitempty"`
 	Project   string    `json:"project,omitempty"`
 	Workspace string    `json:"workspace,omitempty"`
+	Beside    string    `json:"beside,omitempty"` // id of the job in whose workspace it ran
 	Created   time.Time `json:"created"`
 }
 
@@ -174,7 +175,8 @@ func (j *Journal) Lookup(word string) (Entry, error) {
 		return onHost(list, host, id)
 	}
 	if n, ok := strings.CutPrefix(word, "@"); ok {
-		return nth(list, n)
+		// A shell is no step in anybody's work: @1 stays the job that it was opened for.
+		return nth(slices.DeleteFunc(list, func(e Entry) bool { return e.Beside != "" }), n)
 	}
 	for _, match := range []func(Entry) bool{
 		func(e Entry) bool { return e.ID == word },
