@@ -3,6 +3,7 @@ package connect
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -27,7 +28,9 @@ func whileThere[T any](ctx context.Context, c *lines, q request, f func(context.
 	if q.Prompts {
 		p = a
 	}
+	done := c.beating()
 	v, err := f(ctx, p)
+	done()
 	_ = c.SetReadDeadline(time.Unix(1, 0)) // ends listen, which has taken nothing: a client waits for Done before it sends
 	<-heard
 	_ = c.SetReadDeadline(time.Time{})
@@ -61,5 +64,30 @@ func (a *asker) Prompt(ctx context.Context, p Prompt) (string, error) {
 		return got.Text, nil
 	case <-ctx.Done():
 		return "", ctx.Err()
+	}
+}
+
+// beating tells the client, until the function it returns is called, that its request is being
+// worked on. A write that the client does not read ends when it hangs up.
+func (l *lines) beating() (done func()) {
+	stop := make(chan struct{})
+	var told sync.WaitGroup
+	told.Go(func() {
+		every := time.NewTicker(linkBeat)
+		defer every.Stop()
+		for {
+			select {
+			case <-every.C:
+			case <-stop:
+				return
+			}
+			if l.send(reply{}) != nil {
+				return
+			}
+		}
+	})
+	return func() {
+		close(stop)
+		told.Wait()
 	}
 }

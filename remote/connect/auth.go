@@ -19,6 +19,7 @@ type auth struct {
 	ctx    context.Context
 	res    *hosts.Resolved
 	prompt Prompter
+	keys   *keyring
 	agent  io.Closer
 	tried  []string // what was offered, for the error
 	locked []string // encrypted keys that nobody could be asked about

@@ -13,8 +13,11 @@ import (
 // channel is one SSH channel. Those of kind session count against the host's MaxSessions.
 type channel struct {
 	ssh.Channel
-	ended chan int // exit code of what ran on a session; closed without one when it is not told
+	ended chan int      // exit code of what ran on a session; closed without one when it is not told
+	gone  chan struct{} // closed when the host has closed it too, or the connection is gone
 }
+
+func (c *channel) over() <-chan struct{} { return c.gone }
 
 func (c *channel) Close() error {
 	err := c.Channel.Close()
@@ -28,6 +31,7 @@ func (c *channel) Close() error {
 // sshd tells a signal by name.
 func (c *channel) requests(in <-chan *ssh.Request, done func()) {
 	defer done()
+	defer close(c.gone)
 	defer close(c.ended)
 	told := false
 	for r := range in {
@@ -127,7 +131,7 @@ func (s *session) rawSession(kind, what string) (*channel, error) {
 		return nil, err
 	}
 	s.count(+1)
-	c := &channel{Channel: ch, ended: make(chan int, 1)}
+	c := &channel{Channel: ch, ended: make(chan int, 1), gone: make(chan struct{})}
 	ended := s.opened(c)
 	go c.requests(in, func() { ended(); s.count(-1) })
 	ok, err := ch.SendRequest(kind, true, ssh.Marshal(struct{ What string }{what}))
@@ -152,9 +156,9 @@ func (s *session) openSocket(ctx context.Context, path string) (*channel, error)
 		if err != nil {
 			return nil, err
 		}
-		c := &channel{Channel: ch}
+		c := &channel{Channel: ch, gone: make(chan struct{})}
 		ended := s.opened(c)
-		go func() { defer ended(); ssh.DiscardRequests(in) }()
+		go func() { defer close(c.gone); defer ended(); ssh.DiscardRequests(in) }()
 		go func() { _, _ = io.Copy(io.Discard, ch.Stderr()) }()
 		return c, nil
 	})

@@ -31,6 +31,8 @@ type dialer struct {
 	runtime  string // where sockets of masters go
 	log      *slog.Logger
 	trace    func(Step)
+	keys     *keyring
+	greeted  time.Duration // how long the host took to show its key when it was connected to before; 0: never was
 }
 
 // Step is one link of the chain to a host.
@@ -44,8 +46,9 @@ type Step struct {
 type wired struct {
 	*ssh.Client
 	wire   *wire
-	shared bool        // it is a master's, which other programs use too
-	base   []io.Closer // closed after the client, in order
+	took   time.Duration // for the host to show its key
+	shared bool          // it is a master's, which other programs use too
+	base   []io.Closer   // closed after the client, in order
 }
 
 func (w *wired) Close() error {
@@ -86,6 +89,7 @@ func (d *dialer) dial(ctx context.Context, dest hosts.Destination, depth int) (*
 // secure makes an SSH connection of conn, or has OpenSSH make one where our client cannot.
 func (d *dialer) secure(ctx context.Context, dest hosts.Destination, res *hosts.Resolved, conn net.Conn, base []io.Closer) (*wired, error) {
 	auth := newAuth(ctx, res, d.prompt)
+	auth.keys = d.keys
 	defer auth.close()
 	w, err := d.handshake(ctx, res, conn, auth)
 	if err != nil {
@@ -108,20 +112,26 @@ func closeAll(list []io.Closer) {
 
 // handshake checks the host's key and logs in. It closes conn when it fails.
 func (d *dialer) handshake(ctx context.Context, res *hosts.Resolved, conn net.Conn, auth *auth) (*wired, error) {
-	key, err := newHostKey(ctx, res, d.prompt, d.name)
+	line := newWire(conn)
+	vigil := d.vigil(line)
+	defer vigil.end()
+	auth.prompt = vigil.over(auth.prompt)
+	key, err := newHostKey(ctx, res, vigil.over(d.prompt), d.name)
 	if err != nil {
 		conn.Close()
 		return nil, err
 	}
-	line := newWire(conn)
 	stop := context.AfterFunc(ctx, func() { line.Close() })
 	defer stop()
-	silent := time.AfterFunc(timeout(res), func() { line.Close() })
+	silent := time.AfterFunc(d.greetLimit(res), func() { line.Close() })
 	defer silent.Stop()
+	var took time.Duration
 	cfg := &ssh.ClientConfig{
 		User: res.User, Auth: auth.methods(), ClientVersion: clientVersion, HostKeyAlgorithms: key.algorithms(),
 		HostKeyCallback: func(_ string, _ net.Addr, k ssh.PublicKey) error {
 			silent.Stop()
+			took = time.Since(line.born)
+			vigil.begin()
 			return key.check(k)
 		},
 	}
@@ -133,7 +143,7 @@ func (d *dialer) handshake(ctx context.Context, res *hosts.Resolved, conn net.Co
 		return nil, err
 	}
 	d.stepsAfter(key, nil)
-	return &wired{Client: ssh.NewClient(c, chans, reqs), wire: line}, nil
+	return &wired{Client: ssh.NewClient(c, chans, reqs), wire: line, took: took}, nil
 }
 
 func (d *dialer) stepsAfter(key *hostKey, err error) {
@@ -180,8 +190,7 @@ func (d *dialer) reach(ctx context.Context, res *hosts.Resolved, depth int) (net
 	case len(res.ProxyJump) > 0:
 		return d.jump(ctx, res, address, depth)
 	}
-	dial := net.Dialer{Timeout: timeout(res)}
-	conn, err := dial.DialContext(ctx, res.Network, address)
+	conn, err := dialTCP(ctx, res.Network, address, timeout(res))
 	if err != nil {
 		return nil, nil, unreachable(d.name, address, err)
 	}
@@ -217,7 +226,9 @@ func (d *dialer) jump(ctx context.Context, res *hosts.Resolved, address string, 
 	if err != nil {
 		return nil, nil, err
 	}
-	conn, err := await(ctx, func() (net.Conn, error) { return through.Dial("tcp", address) })
+	limited, cancel := context.WithTimeout(ctx, timeout(res))
+	defer cancel()
+	conn, err := await(limited, func() (net.Conn, error) { return through.Dial("tcp", address) })
 	if err != nil {
 		through.Close()
 		return nil, nil, api.Errorf(api.Unreachable, "", "unable to reach %s from %s: %w", address, last, err)

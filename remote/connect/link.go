@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
 
@@ -119,9 +120,15 @@ func (l *link) converse(ctx context.Context, c *lines, q request, stdin io.Reade
 	if err := c.send(q); err != nil {
 		return r, false, err
 	}
+	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
 	for {
 		r = reply{}
-		if err := c.receive(&r); err != nil {
+		_ = c.SetReadDeadline(time.Now().Add(linkSilence))
+		err := c.receive(&r)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return r, heard, api.Errorf(api.LostContact, "", "the link to %s says nothing", l.cfg.Host.Name)
+		}
+		if err != nil {
 			return r, heard, err
 		}
 		heard = true

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 )
@@ -14,7 +15,14 @@ import (
 // linkVersion, with the version of the API, is part of the socket's name, so that a link of another version is never spoken with.
 //
 //	1  2026-11-21  first version
-const linkVersion = 1
+//	2  2026-11-21  empty replies while a request is being worked on
+const linkVersion = 2
+
+// A link that works on a request says so every linkBeat, and is given up when it says nothing for linkSilence.
+const (
+	linkBeat    = time.Second
+	linkSilence = 4500 * time.Millisecond
+)
 
 // maxMessage bounds one line between a client and its link; an ExecResult is the largest.
 const maxMessage = 4 << 20
@@ -29,7 +37,7 @@ const (
 )
 
 // request is the first line on a connection to the link. The link answers with replies: prompts,
-// each answered by a line, then one that is Done or holds an Error. After Done of an exchange or
+// each answered by a line, empty ones every linkBeat, then one that is Done or holds an Error. After Done of an exchange or
 // SFTP, and before it for the input of a command, the connection carries bytes.
 type request struct {
 	Op      string `json:"op"`

@@ -65,6 +65,8 @@ type connector struct {
 	memory *memory
 	trace  func(Step)
 	turn   chan struct{} // held by whoever connects: one at a time asks a person
+	keys   keyring
+	took   time.Duration // as dialer.greeted; of whoever holds turn
 
 	mu      sync.Mutex
 	current *session
@@ -102,7 +104,7 @@ func (c *connector) get(ctx context.Context, prompt Prompter, agent string) (*se
 		return s, nil
 	}
 	d := &dialer{
-		name: c.cfg.Host.Name, prompt: prompt, runtime: c.cfg.Dirs.Runtime, log: c.log, trace: c.trace,
+		name: c.cfg.Host.Name, prompt: prompt, runtime: c.cfg.Dirs.Runtime, log: c.log, trace: c.trace, keys: &c.keys, greeted: c.took,
 		resolver: hosts.Resolver{File: c.cfg.SSHConfig, Agent: agent},
 	}
 	h := c.cfg.Host
@@ -110,6 +112,7 @@ func (c *connector) get(ctx context.Context, prompt Prompter, agent string) (*se
 	if err != nil {
 		return nil, err
 	}
+	c.took = conn.took
 	return c.install(newSession(h, conn, c.memory, c.log))
 }
 
@@ -184,15 +187,27 @@ func (c *connector) outcome(err error) error {
 	return api.Errorf(api.LostContact, "", "unable to speak with %s: %w", c.cfg.Host.Name, err)
 }
 
-// held is a stream that keeps its session's line watched until it is closed.
+// held is a stream that keeps its session's line watched until the host has closed it too: on a
+// dead line that was watched no more, what is stuck in it would be stuck for long.
 type held struct {
 	stream
 	once    sync.Once
+	session *session
 	release func()
 }
 
 func (h *held) Close() error {
-	defer h.once.Do(h.release)
+	h.once.Do(func() {
+		c, ok := h.stream.(interface{ over() <-chan struct{} })
+		if !ok {
+			h.release()
+			return
+		}
+		h.session.task(func() {
+			<-c.over()
+			h.release()
+		})
+	})
 	return h.stream.Close()
 }
 
@@ -201,7 +216,7 @@ func hold(s *session) func(stream, error) (stream, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &held{stream: st, release: s.use()}, nil
+		return &held{stream: st, session: s, release: s.use()}, nil
 	}
 }
 

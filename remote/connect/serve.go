@@ -198,7 +198,9 @@ func (s *server) exec(ctx context.Context, c *lines, q request) error {
 	if err := c.send(reply{Input: true}); err != nil {
 		return err
 	}
+	done := c.beating()
 	r, err := s.connector.exec(ctx, nil, q.Agent, q.Command, c)
+	done()
 	if err != nil {
 		return err
 	}

@@ -128,6 +128,9 @@ func (a *auth) identity(path string) (identity, bool) {
 }
 
 func (a *auth) lockedIdentity(path string, data []byte, public ssh.PublicKey) (identity, bool) {
+	if signer := a.keys.find(data); signer != nil {
+		return identity{signer.PublicKey(), signer}, true
+	}
 	if a.prompt == nil || public == nil {
 		a.locked = append(a.locked, path)
 		return identity{public: public}, public != nil
@@ -218,6 +221,9 @@ func (s *lockedSigner) unlock() error {
 			return err
 		}
 		s.signer, _ = ssh.ParsePrivateKeyWithPassphrase(s.data, []byte(answer))
+		if s.signer != nil {
+			s.auth.keys.keep(s.data, s.signer)
+		}
 	}
 	if s.signer == nil {
 		s.auth.failed = api.Errorf(api.Auth, "", "unable to unlock %s: wrong passphrase", s.path)
