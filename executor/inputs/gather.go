@@ -99,6 +99,9 @@ func (in *Inputs) accept(ctx context.Context, files []string, pins *Pins) ([]sto
 	var came []store.Pack
 	for _, path := range files {
 		a, err := packs.Accept(ctx, in.data, path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // taken by an earlier request, whose answer a broken line lost
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -71,6 +71,9 @@ func keep(data layout.Data, f *os.File, path string, sum manifest.Sum) error {
 		return err
 	}
 	if err := os.Rename(path, data.Pack(sum)); err != nil {
+		if _, there := os.Lstat(data.Pack(sum)); there == nil {
+			return nil // a request that was sent twice kept it just now
+		}
 		return err
 	}
 	dir, err := os.Open(data.Packs())

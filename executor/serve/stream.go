@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -159,8 +160,8 @@ func (st *stream) packEnd(files []string) ([]string, error) {
 	return append(files, path), err
 }
 
-// submit answers one Submit; done means that the stream has served.
-func (st *stream) submit(f api.Frame, files []string) (done bool, err error) {
+// submit answers one Submit; served means that the stream has served.
+func (st *stream) submit(f api.Frame, files []string) (served bool, err error) {
 	var in api.Submit
 	if err := f.JSON(&in); err != nil {
 		return false, err
@@ -172,7 +173,9 @@ func (st *stream) submit(f api.Frame, files []string) (done bool, err error) {
 		}
 		files = append(files, path)
 	}
+	done := st.beating()
 	accepted, missing, err := st.s.Engine.Submit(st.ctx, engine.Submission{Job: in.Job, Bases: in.Bases, Files: files})
+	done()
 	if err != nil {
 		return false, err
 	}
@@ -184,6 +187,34 @@ func (st *stream) submit(f api.Frame, files []string) (done bool, err error) {
 	}
 	in.Follow.Job = accepted.Job.ID
 	return true, st.follow(*in.Follow, &accepted)
+}
+
+// beat is how often a client whose submit takes long hears that it is being worked on: well
+// before it would ask, since nobody reads what it says meanwhile.
+const beat = time.Second
+
+// beating gives signs of life until the function it returns is called.
+func (st *stream) beating() (done func()) {
+	stop := make(chan struct{})
+	var told sync.WaitGroup
+	told.Go(func() {
+		every := time.NewTicker(beat)
+		defer every.Stop()
+		for {
+			select {
+			case <-every.C:
+			case <-stop:
+				return
+			}
+			if st.w.Write(api.FramePong) != nil {
+				return // who reads learns of the broken line
+			}
+		}
+	})
+	return func() {
+		close(stop)
+		told.Wait()
+	}
 }
 
 // streamOf reads which stream of a log is asked for; 0 means both.
@@ -199,10 +230,16 @@ func streamOf(word string) (uint8, error) {
 	return 0, api.Errorf(api.Invalid, "", "a log has no stream %q", word)
 }
 
+// maxInputName bounds what supervisors remember of their clients.
+const maxInputName = 128
+
 // checkFollow refuses what no job can answer.
 func checkFollow(f api.Follow) error {
 	if !manifest.ValidID(f.Job) {
 		return api.Errorf(api.Invalid, "", "%q is no whole job id", f.Job)
+	}
+	if len(f.Input) > maxInputName {
+		return api.Errorf(api.Invalid, "", "the name of an input has %d bytes, more than %d", len(f.Input), maxInputName)
 	}
 	if f.From < 0 || f.Tail < 0 || f.Artifacts < 0 {
 		return api.Errorf(api.Invalid, "", "a log cannot be followed from %d, nor its last %d lines", f.From, f.Tail)
