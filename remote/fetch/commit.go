@@ -157,10 +157,14 @@ func move(in *os.Root, temp, base string, here local) error {
 // exchange has temp take the place of what here saw. What else came there in the last moment is not lost: the two change
 // places, and back again when it was not what was expected. temp may be removed afterwards.
 func exchange(in *os.Root, temp, base string, here local) error {
+	own, err := in.Lstat(temp)
+	if err != nil {
+		return err
+	}
 	if !here.unchanged(in, base) {
 		return fs.ErrExist
 	}
-	err := swap(in, temp, base)
+	err = swap(in, temp, base)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		if err = in.Rename(temp, base); isDirectory(in, base) {
@@ -175,8 +179,15 @@ func exchange(in *os.Root, temp, base string, here local) error {
 	if err := swap(in, temp, base); err != nil {
 		return errors.Join(err, in.Rename(temp, base+scan.OwnMark+"kept"))
 	}
+	if back, err := in.Lstat(temp); err != nil || !os.SameFile(own, back) {
+		// The user put a second one over ours in between, which belongs at its name.
+		return errors.Join(errRestless, swap(in, temp, base))
+	}
 	return fs.ErrExist
 }
+
+// errRestless says that nothing could be put in place without a loss.
+var errRestless = errors.New("it was changed here again and again")
 
 func isDirectory(in *os.Root, base string) bool {
 	info, err := in.Lstat(base)

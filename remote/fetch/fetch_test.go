@@ -394,6 +394,9 @@ func TestPut(t *testing.T) {
 	if err := p.Put(t.Context(), "pulled", io.MultiReader(strings.NewReader("pul"), errReader{})); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("cut off: %v", err)
 	}
+	if _, err := os.Lstat(filepath.Join(b.root, "pulled")); err == nil || len(b.leftovers()) > 0 {
+		t.Errorf("half of what was pushed is left: %v", b.leftovers())
+	}
 	if err := p.Rest(t.Context(), Local(b.job)); err != nil {
 		t.Fatal(err)
 	}
