@@ -17,6 +17,9 @@ import (
 // fetchChannels is how many SFTP channels carry artifacts: one alone is slow on a long line.
 const fetchChannels = 3
 
+// maxFailures is how many outputs that did not arrive are named: a full disk refuses thousands alike.
+const maxFailures = 20
+
 // takeResult prepares for the artifacts that are pushed behind the result.
 func (t *trip) takeResult(r api.Result) (err error) {
 	t.live.end()
@@ -69,7 +72,11 @@ func (app *App) sayReport(r *fetch.Report) {
 	for _, refused := range r.Refused {
 		app.warn("output %s refused: %s", refused.Path, refused.Reason)
 	}
-	for _, f := range r.Failed {
+	for i, f := range r.Failed {
+		if i == maxFailures {
+			app.warn("%s did not arrive either", count(len(r.Failed)-i, "further output", "further outputs"))
+			break
+		}
 		app.warn("output %s did not arrive: %v", f.Name, f.Err)
 	}
 }
