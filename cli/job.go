@@ -45,6 +45,9 @@ func (app *App) loadJob(f *jobFlags, args []string, dashed bool) (root *project.
 	if kept, err = app.fillWorkspace(job, root, f); err != nil {
 		return nil, nil, "", err
 	}
+	if err := f.fillPlace(job, root, args, dashed); err != nil {
+		return nil, nil, "", err
+	}
 	if f.bare {
 		job.Dir = ""
 		return root, job, kept, nil
@@ -54,10 +57,7 @@ func (app *App) loadJob(f *jobFlags, args []string, dashed bool) (root *project.
 
 // fillCommand decides between -c, a job of cyclops.toml and a command.
 func fillCommand(job *manifest.Job, root *project.Root, f *jobFlags, args []string, dashed bool) error {
-	named, isNamed := project.Job{}, false
-	if len(args) == 1 && !dashed {
-		named, isNamed = root.File.Jobs[args[0]]
-	}
+	named, isNamed := namedJob(root, args, dashed)
 	switch {
 	case f.shell != "" && len(args) > 0:
 		return api.Errorf(api.Usage, "quote the whole command after -c, or leave -c out", "-c takes no further arguments, got %q", args[0])
@@ -71,6 +71,15 @@ func fillCommand(job *manifest.Job, root *project.Root, f *jobFlags, args []stri
 		job.Steps = []manifest.Step{manifest.StepOf(args)}
 	}
 	return nil
+}
+
+// namedJob returns the job of cyclops.toml that the arguments name, if they do.
+func namedJob(root *project.Root, args []string, dashed bool) (project.Job, bool) {
+	if len(args) != 1 || dashed {
+		return project.Job{}, false
+	}
+	named, ok := root.File.Jobs[args[0]]
+	return named, ok
 }
 
 func commandHint(root *project.Root) string {

@@ -26,6 +26,9 @@ type jobFlags struct {
 	concurrent bool
 	bare       bool
 	git        bool
+	samePath   string
+	home       string
+	setuid     bool
 
 	submitted bool // the host has the job, or may have it
 }
@@ -48,5 +51,8 @@ func (f *jobFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.isolated, "isolated", false, "run in a fresh workspace, beside other jobs")
 	flags.BoolVar(&f.concurrent, "concurrent", false, "share the workspace with jobs that run now")
 	flags.BoolVar(&f.bare, "bare", false, "ship nothing")
+	flags.StringVar(&f.samePath, "same-path", "", "show the tree at the path that it has here: auto, require or off (default auto)")
+	flags.StringVar(&f.home, "home", "", "private gives the job an empty HOME of its own, user the host user's (default user)")
+	flags.BoolVar(&f.setuid, "setuid", false, "the job runs set-uid programs, such as sudo")
 	flags.BoolVar(&f.git, "with-git", false, "ship .git too")
 }

@@ -122,6 +122,12 @@ func printManifestSummary(line func(key, format string, args ...any), m *manifes
 	if m.Input.Snapshot != "" {
 		line("inputs", "%d files, %s, snapshot %s%s", m.Input.Files, human.Size(m.Input.Bytes), m.Input.Snapshot.Short(), gitText(m.Input.Git))
 	}
+	if m.Workspace.Seen != "" {
+		line("seen at", "%s", m.Workspace.Seen)
+	}
+	if m.Workspace.NotSeen != "" {
+		line("same path", "off: %s", m.Workspace.NotSeen)
+	}
 	line("used", "%s CPU, %s memory at most", human.Duration(time.Duration(m.Usage.CPUSeconds*float64(time.Second))), human.Size(m.Usage.PeakMemoryBytes))
 	for _, a := range m.Artifacts {
 		if !a.OwnLog() {

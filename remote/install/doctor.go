@@ -168,6 +168,15 @@ func (x *examination) environment(ctx context.Context, c *connect.Conn) {
 	default:
 		x.ok("environment", "%d variables of %s, PATH is %s", len(r.Names), r.Shell, r.Path)
 	}
+	if err != nil {
+		return
+	}
+	if r.SamePathOff == "" {
+		x.ok("same path", "jobs can see the tree at the path that it has here")
+		return
+	}
+	// Nothing is wrong with such a host: jobs run all the same.
+	x.add(Check{Name: "same path", Verdict: OK, Text: "off: " + r.SamePathOff, Hint: "jobs see the tree where the host keeps it; docs/same-path.md says what the host's administrator can change"})
 }
 
 // skewed is from where on two clocks are worth a word; fetched files carry corrected times.

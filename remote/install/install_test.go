@@ -165,7 +165,7 @@ func TestDoctor(t *testing.T) {
 	h, opt := options(t, s)
 	diagnose(t, h, opt, "executor", Fail, "resolve connect host key authentication sftp platform disk space")
 	installed(t, reach(t, s), files[0], true, "cyclopsd-v0.0.1")
-	diagnose(t, h, opt, "version", Warn, "resolve connect host key authentication sftp platform disk space executor environment clock")
+	diagnose(t, h, opt, "version", Warn, "resolve connect host key authentication sftp platform disk space executor environment same path clock")
 	s.ChangeHostKey()
 	diagnose(t, h, opt, "host key", Fail, "resolve connect")
 	s.Down()

@@ -27,6 +27,9 @@ type File struct {
 	Host      string            `toml:"host"`
 	Workspace string            `toml:"workspace"`
 	Tools     []string          `toml:"tools"`
+	SamePath  SamePath          `toml:"same_path"`
+	Home      Home              `toml:"home"`
+	SetUID    bool              `toml:"setuid"` // its jobs run set-uid programs
 	Env       map[string]string `toml:"env"`
 	Inputs    Inputs            `toml:"inputs"`
 	Outputs   Outputs           `toml:"outputs"`
@@ -56,6 +59,9 @@ type Job struct {
 	Grace    hosts.Duration    `toml:"grace"`
 	Priority manifest.Priority `toml:"priority"`
 	Outputs  *Outputs          `toml:"outputs"`
+	SamePath SamePath          `toml:"same_path"`
+	Home     Home              `toml:"home"`
+	SetUID   *bool             `toml:"setuid"`
 }
 
 // Step is a named phase of a job, given to /bin/sh -c.
@@ -97,6 +103,9 @@ func (f *File) check() error {
 	if f.Workspace != "" && !manifest.ValidWorkspaceName(f.Workspace) {
 		return fmt.Errorf("workspace %q may hold only letters, digits, '.', '_' and '-'", f.Workspace)
 	}
+	if err := errors.Join(f.SamePath.Check(), f.Home.Check()); err != nil {
+		return err
+	}
 	if err := f.Outputs.check(); err != nil {
 		return err
 	}
@@ -131,6 +140,9 @@ func (j *Job) check() error {
 		}
 	}
 	if err := CheckPriority(j.Priority); err != nil {
+		return err
+	}
+	if err := errors.Join(j.SamePath.Check(), j.Home.Check()); err != nil {
 		return err
 	}
 	if err := checkEnv(j.Env); err != nil {

@@ -23,6 +23,8 @@ func TestSamplesOfVersion1AreRead(t *testing.T) {
 		t.Errorf("got %+v", f)
 	case len(build.Steps) != 3, build.Steps[1].Name != "route", build.Needs["licence.nextpnr"] != 1, time.Duration(build.Timeout) != 2*time.Hour:
 		t.Errorf("got job build %+v", build)
+	case f.SamePath != SamePathAuto, f.Home != HomePrivate, f.SetUID, test.Home != HomeUser, test.SamePath != SamePathOff, test.SetUID == nil || !*test.SetUID:
+		t.Errorf("got %+v, job test %+v", f, test)
 	case test.Run != "make -C sim test", test.Tools == nil, len(test.Tools) != 0, test.Outputs.Fetch[0] != "sim/*.vcd":
 		t.Errorf("got job test %+v", test)
 	}
@@ -43,6 +45,8 @@ func TestMistakesAreNamed(t *testing.T) {
 		"[jobs.a]\nsteps=[{name='s',run='y'},{name='s',run='y'}]": "f: jobs.a: two steps are named \"s\"|docs/cyclops-toml.md lists every key",
 		"[jobs.a]\nrun='x'\npriority='high'":                      "f: jobs.a: priority \"high\" is none of interactive, normal, low|docs/cyclops-toml.md lists every key",
 		"[jobs.a]\nrun='x'\nneeds={cores=0}":                      "f: jobs.a: needs 0 of cores|docs/cyclops-toml.md lists every key",
+		"same_path = 'on'":                                        "f: same_path \"on\" is none of auto, require, off|docs/cyclops-toml.md lists every key",
+		"[jobs.a]\nrun='x'\nhome='mine'":                          "f: jobs.a: home \"mine\" is none of user, private|docs/cyclops-toml.md lists every key",
 		"[outputs]\nfetch=['../x']":                               "f: output \"../x\" leads out of the project|docs/cyclops-toml.md lists every key",
 		"[outputs]\nkeep=['/etc/passwd']":                         "f: output \"/etc/passwd\" leads out of the project|docs/cyclops-toml.md lists every key",
 		"workspace = '../x'":                                      "f: workspace \"../x\" may hold only letters, digits, '.', '_' and '-'|docs/cyclops-toml.md lists every key",
