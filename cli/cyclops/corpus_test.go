@@ -61,8 +61,7 @@ func TestCorpusOnATerminal(t *testing.T) {
 	})
 }
 
-// TestCorpusThroughCuts runs commands through a line that is reset every 20 to 200 ms of what goes
-// through it: but for the notices of that, all must be as with a line that stands. A sample in
+// TestCorpusThroughCuts runs commands through a line that is reset again and again: but for the notices of that, all must be as with a line that stands. A sample in
 // each run; CYCLOPS_CORPUS=all takes all, CYCLOPS_SEED=N the sample of an earlier run.
 func TestCorpusThroughCuts(t *testing.T) {
 	t.Parallel()
@@ -81,6 +80,7 @@ func TestCorpusThroughCuts(t *testing.T) {
 		u, workspace := corpusUser(t, server, line.ConfigFile)
 		for i, c := range list {
 			want := u.ssh(c, workspace)
+			u.cyclops("", "run", "--", "true") // the host is met: one that was never heard of is an error at once
 			stop := cutAtRandom(line, seed+uint64(i))
 			got := u.cyclops(c.stdin, append([]string{"run", "--"}, c.argv...)...)
 			cuts.Add(int64(stop()))
@@ -104,21 +104,34 @@ func seedOf(t *testing.T) uint64 {
 	return seed
 }
 
-// cutAtRandom resets the line while something goes through it, until stop, which says how often.
+// cutAtRandom resets the line while something goes through it, until stop, which says how often:
+// soon after the start, then whenever a new connection has come as far as carrying something, 20
+// to 200 ms or some ten thousand bytes later.
 func cutAtRandom(line *sshtest.Cutter, seed uint64) (stop func() int) {
+	const greeting = 8 << 10 // bytes until somebody is let in
 	random := rand.New(rand.NewPCG(seed, 1))
+	passed := func(n int) <-chan struct{} {
+		c := make(chan struct{})
+		line.OnBytes(int64(n), func() { close(c) })
+		return c
+	}
 	ended, cuts := make(chan struct{}), make(chan int)
 	go func() {
 		n := 0
-		for {
+		for least, spread := 1<<10, 6<<10; ; least, spread = greeting, 64<<10 {
 			select {
+			case <-passed(least):
 			case <-ended:
 				cuts <- n
 				return
+			}
+			select {
+			case <-passed(random.IntN(spread)):
 			case <-time.After(time.Duration(20+random.IntN(180)) * time.Millisecond):
-				if line.Reset() > 0 {
-					n++
-				}
+			case <-ended:
+			}
+			if line.Reset() > 0 {
+				n++
 			}
 		}
 	}()
@@ -160,7 +173,8 @@ func share(t *testing.T, list []corpusCase, f func(*testing.T, []corpusCase)) {
 func corpusUser(t *testing.T, server *sshtest.Server, config string) (u *client, workspace string) {
 	t.Helper()
 	u = newUser(t, server)
-	u.write("cyclops.toml", "name = \"corpus\"\n", 0o644)
+	// ssh knows the tree only where the host keeps it.
+	u.write("cyclops.toml", "name = \"corpus\"\nsame_path = \"off\"\n", 0o644)
 	u.write("input.txt", "hello\nworld\n", 0o644)
 	u.write("other.txt", "hello\nthere\n", 0o644)
 	u.write("tool.sh", "#!/bin/sh\necho \"tool got <$1>\"\n", 0o755)
