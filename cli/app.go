@@ -28,6 +28,7 @@ type App struct {
 	contact   *contact     // of the command under way; nil: nobody asked yet
 	screen    *atomic.Pointer[screen]
 	verbose   bool
+	asTool    bool // called as a tool, by a shim: nothing of its own when all is well
 }
 
 // Main runs the command line and returns the process's exit code. executor is the other role

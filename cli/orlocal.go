@@ -21,6 +21,7 @@ const (
 
 // runOrLocal runs the job; where the host cannot and nothing has run there, the local tool.
 func (app *App) runOrLocal(ctx context.Context, f *runFlags, args []string, dashed bool) error {
+	app.asTool = f.shim
 	if f.shim && !f.tty && !leadsGroup() {
 		f.noTTY = true // make runs many side by side on one terminal; raw, it would not even take Ctrl-C
 	}

@@ -15,6 +15,7 @@ type runFlags struct {
 	jobFlags
 	shimFlags
 	screenFlags
+	forwardFlags
 	detach     bool
 	statusFile string
 }
@@ -38,6 +39,7 @@ always a command. Flags end at the command's first word.`,
 	f.registerShim(cmd.Flags())
 	f.screenFlags.register(cmd.Flags())
 	f.registerTerminal(cmd.Flags())
+	f.forwardFlags.register(cmd.Flags())
 	cmd.Flags().BoolVarP(&f.detach, "detach", "d", false, "do not wait: print the job's id, as submit does")
 	cmd.Flags().StringVar(&f.statusFile, "status-file", "", "write the job's id and how it ended to `FILE` as JSON")
 	cmd.Flags().SetInterspersed(false)
@@ -46,6 +48,9 @@ always a command. Flags end at the command's first word.`,
 
 // run takes a job its whole way. CONTRIBUTING.md walks it through the files.
 func (app *App) run(ctx context.Context, f *runFlags, args []string, dashed bool) error {
+	if f.detach && len(f.forwardFlags.words) > 0 {
+		return api.Errorf(api.Usage, "cyclops forward JOB "+f.forwardFlags.words[0]+" carries ports later", "-d does not stay to carry ports, as -L asks")
+	}
 	if f.detach {
 		return app.submit(ctx, &f.jobFlags, args, dashed)
 	}
@@ -59,6 +64,11 @@ func (app *App) run(ctx context.Context, f *runFlags, args []string, dashed bool
 	if err := t.show(&f.screenFlags, signals); err != nil {
 		return err
 	}
+	ports, err := t.forward(ctx, f.forwardFlags)
+	if err != nil {
+		return err
+	}
+	defer ports.close()
 	if err := t.snapshot(ctx); err != nil {
 		return err
 	}
@@ -69,11 +79,13 @@ func (app *App) run(ctx context.Context, f *runFlags, args []string, dashed bool
 		return t.takeBack(ctx)
 	}
 	t.sayOutside(args)
+	ports.start(&t.screen.contact.Patience)
 	t.live = t.fetchLive(ctx, f.whileRunning)
 	defer t.live.end()
 	if err := t.follow(ctx); err != nil {
 		return signals.explain(t.job.ID, err)
 	}
+	ports.finish()
 	undelivered := t.fetch(ctx)
 	t.conclude(undelivered)
 	return signals.settle(ctx, t.job.ID, t.exit(f.statusFile, undelivered), undelivered)
@@ -134,7 +146,7 @@ func (t *trip) explain() error {
 // conclude tells a person on a terminal what became of the job.
 func (t *trip) conclude(undelivered error) {
 	t.status.Say(nil)
-	if !term.IsTerminal(t.app.Err) && !t.app.verbose {
+	if (!term.IsTerminal(t.app.Err) || t.app.asTool) && !t.app.verbose {
 		return
 	}
 	m, colour := t.manifest, term.UseColour(t.app.Err)

@@ -77,6 +77,7 @@ func (app *App) load(ctx context.Context, f *jobFlags, args []string, dashed boo
 		return nil, err
 	}
 	t.status = term.NewStatus(app.Err)
+	t.status.Hold(app.asTool && !leadsGroup()) // others write to the same line
 	app.status = t.status
 	t.host = app.dial(host)
 	if err := t.host.resolveAfter(ctx, app, f.after, job); err != nil {
