@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strconv"
 	"sync"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
@@ -55,7 +56,7 @@ func (app *App) forward(ctx context.Context, hostFlag, ref string, words []strin
 	if info.State.Ended() {
 		return api.Errorf(api.Conflict, "cyclops retry "+id+" runs it again", "job %s has ended: there is nothing left to connect to", id)
 	}
-	f, err := app.listen(ctx, host, id, specs, true)
+	f, err := app.listen(ctx, host, id, specs, forwardVoice{tell: true, warn: func(text string) { app.warn("%s", text) }})
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (app *App) forward(ctx context.Context, hostFlag, ref string, words []strin
 	}
 	p := app.forwardPatience()
 	p.Alive()
-	f.Start(p, nil)
+	f.Start(p)
 	select {
 	case <-f.Ended():
 		return f.Finish()
@@ -93,16 +94,28 @@ func parseForwards(words []string) ([]remote.ForwardSpec, error) {
 	return specs, nil
 }
 
-// listen takes the ports; tell says where connections lead, and a chosen port is always told.
-func (app *App) listen(ctx context.Context, host *openHost, id string, specs []remote.ForwardSpec, tell bool) (*remote.Forwarder, error) {
-	f := host.client.NewForwarder(ctx, id, app.sayRefused())
+// forwardVoice is how people are told of forwards.
+type forwardVoice struct {
+	tell bool // where connections lead; a port that was chosen is told in any case
+	warn func(text string)
+}
+
+// listen takes the ports.
+func (app *App) listen(ctx context.Context, host *openHost, id string, specs []remote.ForwardSpec, v forwardVoice) (*remote.Forwarder, error) {
+	f := host.client.NewForwarder(ctx, id, v.refused())
 	for _, s := range specs {
+		if host.conn.Local() && leadsToItself(s) {
+			if v.tell {
+				fmt.Fprintf(app.Err, "port %d is this machine's own: the job listens there itself\n", s.Port)
+			}
+			continue
+		}
 		at, err := f.Listen(s)
 		if err != nil {
 			f.Close()
 			return nil, err
 		}
-		if tell || s.Port == 0 {
+		if v.tell || s.Port == 0 {
 			fmt.Fprintln(app.Err, forwardText(at, s.To, host.Name, id))
 		}
 	}
@@ -113,9 +126,17 @@ func forwardText(at net.Addr, to, host, id string) string {
 	return fmt.Sprintf("forwarding %s → %s on %s for job %s", at, to, host, id)
 }
 
-// sayRefused tells of connections that were not to be had, each reason once in a row: a browser
+// leadsToItself tells whether a port of this machine is to lead to the same port of this machine,
+// which a job could then not listen at.
+func leadsToItself(s remote.ForwardSpec) bool {
+	host, port, err := net.SplitHostPort(s.To)
+	ip := net.ParseIP(host)
+	return err == nil && port == strconv.Itoa(s.Port) && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// refused tells of connections that were not to be had, each reason once in a row: a browser
 // tries for ever.
-func (app *App) sayRefused() func(to string, err error) {
+func (v forwardVoice) refused() func(to string, err error) {
 	var mu sync.Mutex
 	last := map[string]string{}
 	return func(to string, err error) {
@@ -123,7 +144,7 @@ func (app *App) sayRefused() func(to string, err error) {
 		defer mu.Unlock()
 		if text := err.Error(); last[to] != text {
 			last[to] = text
-			app.warn("no connection to %s: %s", to, text)
+			v.warn(fmt.Sprintf("no connection to %s: %s", to, text))
 		}
 	}
 }
@@ -147,8 +168,8 @@ func (t *trip) forward(ctx context.Context, f forwardFlags) (*forwarding, error)
 	if err != nil {
 		return nil, err
 	}
-	tell := term.IsTerminal(t.app.Err) || t.app.verbose
-	forwarder, err := t.app.listen(ctx, t.host, t.job.ID, specs, tell)
+	v := forwardVoice{tell: term.IsTerminal(t.app.Err) || t.app.verbose, warn: t.screen.warn}
+	forwarder, err := t.app.listen(ctx, t.host, t.job.ID, specs, v)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +179,7 @@ func (t *trip) forward(ctx context.Context, f forwardFlags) (*forwarding, error)
 // start lets connections through once the job, which has been accepted, runs.
 func (f *forwarding) start(p *retry.Patience) {
 	if f != nil {
-		f.Start(p, nil)
+		f.Start(p)
 	}
 }
 

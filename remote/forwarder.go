@@ -108,31 +108,18 @@ func listenError(s ForwardSpec, err error) error {
 }
 
 // Start follows the job, which must have been accepted, so that connections go through when it
-// runs. p is the patience of the command; followed is told of the job's states and may be nil.
-func (f *Forwarder) Start(p *retry.Patience, followed func(api.JobInfo)) {
+// runs. p is the patience of the command.
+func (f *Forwarder) Start(p *retry.Patience) {
 	f.following.Go(func() {
-		err := p.Do(f.ctx, func(ctx context.Context) error { return f.follow(ctx, p, followed) })
+		_, err := f.client.Attach(nil, api.Follow{Job: f.job}, p).Run(f.ctx, Handler{State: f.state})
 		f.end(err)
 	})
 }
 
-// follow learns of the job's states until it has ended.
-func (f *Forwarder) follow(ctx context.Context, p *retry.Patience, followed func(api.JobInfo)) error {
-	s, err := f.client.Follow(ctx, api.Follow{Job: f.job})
-	if err != nil {
-		return err
+func (f *Forwarder) state(info api.JobInfo) {
+	if info.State != manifest.Queued {
+		f.runOnce.Do(func() { close(f.running) })
 	}
-	defer s.Close()
-	_, err = s.Run(ctx, Handler{State: func(info api.JobInfo) {
-		p.Alive()
-		if info.State != manifest.Queued {
-			f.runOnce.Do(func() { close(f.running) })
-		}
-		if followed != nil {
-			followed(info)
-		}
-	}})
-	return err
 }
 
 func (f *Forwarder) end(err error) {

@@ -196,6 +196,32 @@ func manyAtOnce(t *testing.T, addr string) {
 	all.Wait()
 }
 
+func TestRunCarriesPortsWhileItsJobRuns(t *testing.T) {
+	onBoth(t, func(t *testing.T, u *client) {
+		to, gate := echo(t), filepath.Join(u.home, "gate")
+		f := u.start(1, "run", "-L", "0:"+to, "-c", "while [ ! -e "+gate+" ]; do sleep 0.02; done; exit 3")
+		if got, err := ask(f.ports[0], "hello"); got != "HELLO" || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+		taken, _, _ := strings.Cut(strings.TrimPrefix(f.ports[0], "127.0.0.1:"), " ")
+		if out := u.cyclops("", "run", "--name", "never", "-L", taken+":localhost:1", "--", "true"); out.code != 125 || !strings.Contains(out.stderr, "is in use") {
+			t.Errorf("a port that is taken: %v", out)
+		}
+		if out := u.cyclops("", "show", "never"); out.code != 1 {
+			t.Errorf("the job was sent all the same: %v", out)
+		}
+		if err := os.WriteFile(gate, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code := f.exit(); code != 3 {
+			t.Errorf("exit code %d", code)
+		}
+		for line := range f.lines {
+			t.Errorf("it said %q too", line)
+		}
+	})
+}
+
 func TestForwardWaitsForAQueuedJob(t *testing.T) {
 	onBoth(t, func(t *testing.T, u *client) {
 		to, first := echo(t), u.gate("first")
