@@ -19,8 +19,8 @@ import (
 // Launch is what a supervisor is told on its standard input, as one JSON document.
 type Launch struct {
 	Data     layout.Data         `json:"data"`
-	Self     []string            `json:"self"` // argv that gives this binary the executor's role; a verb follows
-	Job      json.RawMessage     `json:"job"`  // a manifest.Job
+	Self     []string            `json:"self"`             // argv that gives this binary the executor's role; a verb follows
+	Job      json.RawMessage     `json:"job"`              // a manifest.Job
 	Beside   json.RawMessage     `json:"beside,omitempty"` // the manifest.Job in whose workspace it runs
 	Accepted time.Time           `json:"accepted"`
 	Packs    []manifest.Digest   `json:"packs,omitempty"` // that the snapshot draws on
