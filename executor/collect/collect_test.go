@@ -400,3 +400,45 @@ func TestTimesAndModesAreRecorded(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+func TestRunning(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, map[string]string{"old.log": "old", "d/old.log": "old"})
+	for path, text := range map[string]string{"a.log": "1", "d/deep/b.log": "22", "d/c.txt": "", "in.log": "sent", "locked/x.log": ""} {
+		r.write(path, text)
+	}
+	os.Symlink("a.log", filepath.Join(r.ws, "link.log"))
+	os.Symlink("/etc", filepath.Join(r.ws, "d", "etc"))
+	syscall.Mkfifo(filepath.Join(r.ws, "pipe.log"), 0o644)
+	os.WriteFile(filepath.Join(r.ws, "bad\xff.log"), nil, 0o644)
+	locked := filepath.Join(r.ws, "locked")
+	os.Chmod(locked, 0)
+	t.Cleanup(func() { os.Chmod(locked, 0o755) })
+	list, err := collect.Running(t.Context(), r.Data, "w", []string{"**/*.log"}, r.Start, untouched{inputs{"in.log": "sent"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range list {
+		got = append(got, f.Name)
+		if f.Modified.IsZero() || f.Mode != 0o644 || f.Name == "d/deep/b.log" && f.Size != 2 {
+			t.Errorf("%+v", f)
+		}
+	}
+	want := []string{"a.log", "d/deep/b.log"}
+	if os.Getuid() == 0 {
+		want = append(want, "locked/x.log") // nothing is closed to root
+	}
+	expect(t, "files", got, want...)
+	if info, _ := os.Stat(locked); info.Mode().Perm() != 0 {
+		t.Error("a directory that the job closed was opened")
+	}
+	for _, globs := range [][]string{nil, {"["}, {""}} {
+		if list, err := collect.Running(t.Context(), r.Data, "w", globs, r.Start, nil); err == nil {
+			t.Errorf("%q: %v", globs, list)
+		}
+	}
+	if list, err := collect.Running(t.Context(), r.Data, "none", []string{"*"}, r.Start, nil); err != nil || len(list) > 0 {
+		t.Errorf("a workspace that is not there yet: %v, %v", list, err)
+	}
+}
