@@ -23,6 +23,14 @@ import (
 	"github.com/cyclops-fpga/cyclops/remote/sshtest"
 )
 
+// TestMain lets the test binary be the link.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == connect.LinkVerb {
+		os.Exit(connect.ServeLink(context.Background()))
+	}
+	os.Exit(m.Run())
+}
+
 // counter counts the channels that are opened.
 type counter struct {
 	Opener
@@ -39,9 +47,30 @@ func (c *counter) Bulk(ctx context.Context) (io.ReadWriteCloser, error) {
 
 func overSSH(t testing.TB, s *sshtest.Server, config string) *counter {
 	t.Helper()
-	dirs := place.Dirs{State: t.TempDir(), Runtime: t.TempDir(), Cache: t.TempDir(), Config: t.TempDir()}
-	conn := connect.Open(hosts.Host{Name: s.Name, Address: s.Name}, connect.Options{Dirs: dirs, SSHConfig: config})
-	t.Cleanup(func() { conn.Close() })
+	return overHost(t, hosts.Host{Name: s.Name, Address: s.Name}, config)
+}
+
+// overLink goes through a link's process, as commands do.
+func overLink(t testing.TB, s *sshtest.Server, config string) *counter {
+	t.Helper()
+	return overHost(t, hosts.Host{Name: s.Name, Address: s.Name, LinkIdle: time.Minute}, config)
+}
+
+func overHost(t testing.TB, h hosts.Host, config string) *counter {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "carry-") // t.TempDir can be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	dirs := place.Dirs{State: dir, Runtime: filepath.Join(dir, "run"), Cache: dir, Config: dir}
+	conn := connect.Open(h, connect.Options{Dirs: dirs, SSHConfig: config, Self: []string{os.Args[0]}})
+	t.Cleanup(func() {
+		if err := connect.StopLink(context.Background(), conn); err != nil {
+			t.Error(err)
+		}
+		conn.Close()
+	})
 	return &counter{Opener: conn}
 }
 
@@ -137,8 +166,16 @@ func TestNoSFTP(t *testing.T) {
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	s := sshtest.Start(t, sshtest.Options{})
-	cut := s.Cutter()
-	opener := overSSH(t, s, cut.ConfigFile)
+	for name, over := range map[string]func(testing.TB, *sshtest.Server, string) *counter{"direct": overSSH, "link": overLink} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cut := s.Cutter()
+			silence(t, cut, over(t, s, cut.ConfigFile))
+		})
+	}
+}
+
+func silence(t *testing.T, cut *sshtest.Cutter, opener Opener) {
 	var frozen time.Time
 	var noticed, resumed time.Duration
 	var thawed time.Time
@@ -235,5 +272,32 @@ func TestWindow(t *testing.T) {
 	}
 	if n := fill(); n != 2 {
 		t.Errorf("%d fit after %d acknowledgements", n, slowly+1)
+	}
+}
+
+// Ctrl-C on a line that has fallen silent does not wait until that is noticed.
+func TestGivingUpOnASilentLine(t *testing.T) {
+	t.Parallel()
+	s := sshtest.Start(t, sshtest.Options{})
+	cut := s.Cutter()
+	c := New(overLink(t, s, cut.ConfigFile), 2, &retry.Patience{})
+	name, data := file(t, 8<<20)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	f, err := c.Open(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stopped time.Time
+	cut.OnBytes(3<<20, func() {
+		cut.Freeze()
+		stopped = time.Now()
+		stop()
+	})
+	_, err = f.ReadAt(make([]byte, len(data)), 0)
+	f.Close()
+	c.Close()
+	if !errors.Is(err, context.Canceled) || time.Since(stopped) > 2*time.Second {
+		t.Errorf("%v after %v", err, time.Since(stopped))
 	}
 }
