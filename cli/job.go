@@ -162,6 +162,9 @@ func (f *jobFlags) fill(job *manifest.Job) error {
 }
 
 func (f *jobFlags) fillOutputs(job *manifest.Job) error {
+	if f.shim && f.outputs == nil { // the project's are those of its jobs; whoever calls a tool waits for all that it writes
+		job.Outputs.Fetch, job.Outputs.Keep = nil, nil
+	}
 	if f.outputs == nil {
 		return nil
 	}

@@ -30,6 +30,7 @@ type jobFlags struct {
 	home       string
 	setuid     bool
 
+	shim      bool // a tool's call comes from a shim
 	submitted bool // the host has the job, or may have it
 }
 
