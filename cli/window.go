@@ -32,6 +32,7 @@ type window struct {
 	raw     *term.Raw // nil: not raw
 	guard   *term.Guard
 	modes   term.Modes
+	inLine  bool // the job left the cursor within a line
 	noticed bool
 	nudge   *time.Timer
 
@@ -68,8 +69,13 @@ func (w *window) leave(reset bool) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if undo := w.modes.Reset(); reset && undo != "" && term.IsTerminal(w.out) {
+	if reset && term.IsTerminal(w.out) {
+		undo := w.modes.Reset()
+		if w.inLine && !w.modes.Alternate() {
+			undo += "\r\n"
+		}
 		io.WriteString(w.out, undo)
+		w.inLine = false
 	}
 	if w.raw != nil {
 		w.raw.Restore()
@@ -106,6 +112,9 @@ func (w *window) Write(p []byte) (int, error) {
 	defer w.mu.Unlock()
 	if w.modes.Scan(p) {
 		w.guard.Undo(w.modes.Reset())
+	}
+	if len(p) > 0 {
+		w.inLine = p[len(p)-1] != '\n'
 	}
 	return w.out.Write(p)
 }
