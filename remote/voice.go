@@ -43,7 +43,7 @@ func newVoice(f *api.Follow, from int64) *voice {
 	if f != nil {
 		v.input = f.Input
 	}
-	if f == nil || !f.Attach {
+	if v.input == "" {
 		v.in.err = io.ErrClosedPipe
 	}
 	return v

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"time"
 )
 
@@ -38,7 +39,7 @@ func dialTCP(ctx context.Context, network, address string, limit time.Duration) 
 		go begin()
 		select {
 		case r := <-results:
-			if r.err != nil && ctx.Err() != nil {
+			if r.err != nil && (ctx.Err() != nil || errors.Is(r.err, os.ErrDeadlineExceeded)) {
 				return nil, timedOut(ctx)
 			}
 			return r.conn, r.err
@@ -51,8 +52,8 @@ func dialTCP(ctx context.Context, network, address string, limit time.Duration) 
 
 // timedOut tells no answer from being called off.
 func timedOut(ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return errors.New("no answer")
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
 	}
-	return ctx.Err()
+	return errors.New("no answer")
 }
