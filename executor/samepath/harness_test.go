@@ -20,8 +20,8 @@ import (
 
 // TestMain lets the test's own binary be the entering process.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "enter" {
-		os.Exit(Enter(os.Args[2:]))
+	if len(os.Args) > 2 && os.Args[2] == "enter" {
+		os.Exit(Enter(os.Args[3:]))
 	}
 	os.Exit(m.Run())
 }
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 // whyNot is why this machine gives no namespaces; a skip must not hide that New is broken.
 func needNamespaces(t testing.TB) {
 	t.Helper()
-	if why := Probe(t.Context(), []string{"cyclopsd"}, t.TempDir()); why != "" {
+	if why := Probe(t.Context(), []string{"cyclopsd", "executor"}, t.TempDir()); why != "" {
 		flags := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS}
 		if cmd := (&exec.Cmd{Path: "/bin/true", SysProcAttr: flags}); cmd.Run() == nil && os.Getenv("CI") != "" {
 			t.Fatalf("the kernel gives namespaces, but: %s", why)
@@ -78,7 +78,7 @@ func again(t *testing.T, sys *syscall.SysProcAttr, who string, before ...string)
 		}
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = []string{"TMPDIR=" + dir, "PATH=" + os.Getenv("PATH"), "CI=" + os.Getenv("CI"), "AGAIN=1"}
+	cmd.Env = []string{"TMPDIR=" + dir, "PATH=" + os.Getenv("PATH"), "CI=" + os.Getenv("CI"), "AGAIN=1", "GORACE=atexit_sleep_ms=0"}
 	cmd.Dir = dir
 	cmd.SysProcAttr = sys
 	out, err := cmd.CombinedOutput()
@@ -171,7 +171,7 @@ func (b *bench) step(p *Place, s Step) (outcome, error) {
 		b.Fatal(err)
 	}
 	defer null.Close()
-	start, err := p.Wrap([]string{"cyclopsd"}, s, &syscall.ProcAttr{Files: []uintptr{null.Fd(), w.Fd(), w.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}})
+	start, err := p.Wrap([]string{"cyclopsd", "executor"}, s, &syscall.ProcAttr{Files: []uintptr{null.Fd(), w.Fd(), w.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}})
 	if err != nil {
 		return outcome{}, err
 	}

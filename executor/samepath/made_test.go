@@ -78,7 +78,7 @@ func TestASweepTakesWhatAKilledJobLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.held.Close() // as the kernel does
+	p.release() // as the kernel does
 	p.binary.Close()
 	b.write(filepath.Join(b.req.Records, "torn"), "")
 	if err := Sweep(b.req.Records); err != nil || exists(filepath.Join(b.dir, "x")) {

@@ -106,8 +106,15 @@ func (p *Place) Close() error {
 	if p.binary != nil {
 		p.binary.Close()
 	}
+	p.release()
+	return unmakeAbove(p.records, p.Root)
+}
+
+// release gives the lock back, also where a process that was forked a moment ago still has a
+// copy of the descriptor.
+func (p *Place) release() {
 	if p.held != nil {
+		_ = unix.Flock(int(p.held.Fd()), unix.LOCK_UN)
 		p.held.Close()
 	}
-	return unmakeAbove(p.records, p.Root)
 }

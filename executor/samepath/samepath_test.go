@@ -258,14 +258,14 @@ func TestProbe(t *testing.T) {
 	t.Parallel()
 	asEveryone(t, func(t *testing.T) {
 		dir := t.TempDir()
-		if why := Probe(t.Context(), []string{"cyclopsd"}, dir); why != "" {
+		if why := Probe(t.Context(), []string{"cyclopsd", "executor"}, dir); why != "" {
 			t.Error(why)
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 			t.Errorf("left %v, %v", left, err)
 		}
 	})
-	if why := Probe(t.Context(), []string{"cyclopsd"}, "/no/such"); why == "" {
+	if why := Probe(t.Context(), []string{"cyclopsd", "executor"}, "/no/such"); why == "" {
 		t.Error("works without a scratch directory")
 	}
 }

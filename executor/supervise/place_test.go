@@ -40,7 +40,7 @@ func asEveryone(t *testing.T, test func(t *testing.T)) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env, cmd.Dir = []string{"TMPDIR=" + dir, "PATH=" + os.Getenv("PATH")}, dir
+	cmd.Env, cmd.Dir = []string{"TMPDIR=" + dir, "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}, dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Errorf("as nobody: %v\n%s", err, out)
@@ -241,4 +241,60 @@ func TestATerminalInAPlace(t *testing.T) {
 			t.Errorf("log %q, %+v, %s", j.text(0), m.Workspace, m.Reason)
 		}
 	})
+}
+
+// A host that gives no namespaces runs the job all the same, and says why it looks as it does.
+func TestAHostWithoutNamespaces(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("NO_NAMESPACES") == "" {
+		if out, err := exec.Command("unshare", "-Ur", "setpriv", "--bounding-set", "-sys_admin", "true").CombinedOutput(); err != nil {
+			t.Skipf("no namespace to forbid others in: %v: %s", err, out)
+		}
+		script := `echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --bounding-set -sys_admin "$0" "$@"`
+		cmd := exec.Command("unshare", "-Ur", "sh", "-c", script, "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Args[5] = self
+		cmd.Env = append(os.Environ(), "NO_NAMESPACES=1")
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	b := newBench(t)
+	root := b.tree()
+	j, m := b.run(seenAt(root), func(j *manifest.Job) { j.Steps = []manifest.Step{{Run: "pwd"}, {Argv: []string{"pwd"}}} })
+	wantExit(t, m, manifest.Succeeded, 0)
+	where := m.Workspace.Path
+	if j.text(0) != where+"\n"+where+"\n" || m.Workspace.Seen != "" || !strings.Contains(m.Workspace.NotSeen, "gives this user no namespace") {
+		t.Errorf("log %q, %+v", j.text(0), m.Workspace)
+	}
+	if _, err := os.Lstat(filepath.Dir(root)); !os.IsNotExist(err) {
+		t.Errorf("the mount point stays: %v", err)
+	}
+	j, m = b.run(seenAt(root), required, sh("echo ran"))
+	if m.State != manifest.Failed || m.ExitCode != nil || j.text(0) != "" || !strings.Contains(m.Reason, "gives this user no namespace") {
+		t.Errorf("required: %s, %q, %q", m.State, m.Reason, j.text(0))
+	}
+	if why := samepath.Probe(t.Context(), []string{"cyclopsd"}, t.TempDir()); !strings.Contains(why, "no namespace") {
+		t.Errorf("the probe says %q", why)
+	}
+}
+
+// Another step's place can fail where the first one's did not; and mounts can fail behind the clone.
+func TestMountsThatFail(t *testing.T) {
+	t.Parallel()
+	needPlaces(t)
+	b := newBench(t)
+	root := b.tree()
+	j, m := b.run(seenAt(root), func(j *manifest.Job) {
+		// The first step takes its mount point away.
+		j.Steps = []manifest.Step{{Run: "cd / && rmdir " + filepath.Dir(root) + "/* 2>/dev/null; mv " + filepath.Dir(root) + " " + filepath.Dir(root) + "2; pwd"}, {Run: "pwd -P"}}
+	})
+	wantExit(t, m, manifest.Succeeded, 0)
+	if !strings.HasSuffix(j.text(0), m.Workspace.Path+"\n") || m.Workspace.Seen != root || !strings.Contains(m.Workspace.NotSeen, "unable to mount on") {
+		t.Errorf("log %q, %+v", j.text(0), m.Workspace)
+	}
 }
