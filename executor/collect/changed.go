@@ -69,6 +69,9 @@ func (c *collector) asSent(a *manifest.Artifact) bool {
 func (t *taker) changed(ctx context.Context, at *place, o *output, e snapshot.Entry) bool {
 	name := o.name
 	parent := at.enter(t, path.Dir(name))
+	if t.undeclared && at.still {
+		return false // it is there, and had it been written it would have been found
+	}
 	if parent < 0 || unix.Fstatat(parent, path.Base(name), &o.stat, unix.AT_SYMLINK_NOFOLLOW) != nil {
 		return true
 	}
@@ -94,8 +97,9 @@ func (t *taker) changed(ctx context.Context, at *place, o *output, e snapshot.En
 
 // place is the directory that was looked at last: inputs come directory by directory.
 type place struct {
-	dir string
-	fd  int // negative: it cannot be opened
+	dir   string
+	fd    int  // negative: it cannot be opened
+	still bool // no name came or went in it since the job began
 }
 
 func (p *place) enter(t *taker, dir string) int {
@@ -108,7 +112,8 @@ func (p *place) enter(t *taker, dir string) int {
 	if err != nil {
 		fd = -1
 	}
-	p.fd = fd
+	var st unix.Stat_t
+	p.fd, p.still = fd, fd >= 0 && unix.Fstat(fd, &st) == nil && time.Unix(st.Ctim.Unix()).Before(t.Start)
 	return fd
 }
 
