@@ -47,7 +47,7 @@ func (app *App) cp(ctx context.Context, hostFlag, what, dest string) error {
 		return app.cpOut(ctx, from, m, name)
 	}
 	root := moveArtifacts(m, name, dest)
-	report, err := app.place(ctx, fetch.Request{Manifest: m, Root: root, Dirs: app.dirs, All: true}, from.source)
+	report, err := app.place(ctx, fetch.Request{Manifest: m, Root: root, Dirs: app.dirs, All: true, ClockOffset: from.ahead}, from.source)
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func (app *App) fetch(ctx context.Context, o *fetchOptions, word string, pattern
 	if err != nil {
 		return err
 	}
-	r := fetch.Request{Manifest: m, Root: o.dir, Dirs: app.dirs, Patterns: patterns, All: o.all}
+	r := fetch.Request{Manifest: m, Root: o.dir, Dirs: app.dirs, Patterns: patterns, All: o.all, ClockOffset: from.ahead}
 	if r.Root == "" {
 		r.Root = app.home(from.id, &r)
 	}

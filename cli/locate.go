@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
@@ -24,7 +25,8 @@ const manifestName = "manifest.json"
 type located struct {
 	data   []byte
 	source fetch.Source
-	id     string // of the job, where it was found by its job
+	id     string        // of the job, where it was found by its job
+	ahead  time.Duration // of the host's clock, where its executor told
 	close  []func()
 }
 
@@ -124,11 +126,25 @@ func (app *App) locateJob(ctx context.Context, hostFlag, ref string) (*located, 
 	if err == nil {
 		l.data, err = h.client.Manifest(ctx, id)
 	}
+	if err == nil && !h.conn.Local() {
+		l.ahead = h.clockAhead(ctx)
+	}
 	if err != nil {
 		l.Close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// clockAhead is how much later the host's clock is than ours, 0 if it does not tell: times are then only kept from the
+// future.
+func (h *openHost) clockAhead(ctx context.Context) time.Duration {
+	asked := time.Now()
+	hello, err := h.client.Hello(ctx)
+	if err != nil || hello.Clock.IsZero() {
+		return 0
+	}
+	return hello.Clock.Sub(asked.Add(time.Since(asked) / 2))
 }
 
 // decode reads the manifest that was located.
