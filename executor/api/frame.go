@@ -203,7 +203,7 @@ func (f Frame) Log() (LogChunk, error) {
 
 // ControlHello is the first frame on a supervisor's control socket. Behind it come State (once
 // at once, then on every change), Grew, StdinAck and StdinClosed; the daemon sends Stdin,
-// StdinEnd, Signal, Resize and Cancel. The supervisor closes the socket after the manifest is durable.
+// StdinEnd, StdinTake (answered by StdinOwner), Signal, Resize and Cancel. The supervisor closes the socket after the manifest is durable.
 type ControlHello struct {
 	Control int    `json:"control"` // ControlVersion
 	Job     string `json:"job"`

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
@@ -203,6 +205,52 @@ func TestNoByteOfATerminalIsLost(t *testing.T) {
 			t.Errorf("%d of %d bytes are in the log", got, size)
 		}
 	}
+}
+
+// TestNoByteOfATerminalIsLostWhileNobodyReads has the session end while its output is in the
+// kernel alone.
+func TestNoByteOfATerminalIsLostWhileNobodyReads(t *testing.T) {
+	t.Parallel()
+	j := newBench(t).start(sh("kill -STOP $PPID; head -c 7000 /dev/zero"), onTerminal)
+	for late := time.Now().Add(patience); !held(t, j.process.PID); time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Error("the session did not end while its supervisor was held")
+			break
+		}
+	}
+	if err := unix.Kill(j.process.PID, unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	wantExit(t, j.end(), manifest.Succeeded, 0)
+	if got := len(j.text(0)); got != 7000 {
+		t.Errorf("%d bytes are in the log", got)
+	}
+}
+
+// held tells whether a process is stopped and has a child that has ended, and no other.
+func held(t *testing.T, pid int) bool {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped, ended, alive := false, 0, 0
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		switch {
+		case path == fmt.Sprintf("/proc/%d/stat", pid):
+			stopped = fields[0] == "T"
+		case fields[1] == fmt.Sprint(pid) && fields[0] == "Z":
+			ended++
+		case fields[1] == fmt.Sprint(pid):
+			alive++
+		}
+	}
+	return stopped && ended == 1 && alive == 0
 }
 
 func TestFiveMegabytesThroughATerminal(t *testing.T) {
