@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/environ"
@@ -79,6 +80,19 @@ func standIn(j, base *manifest.Job) {
 	for _, v := range own {
 		j.SetEnv(v)
 	}
+}
+
+// around is what is held where the job runs: by itself, or by the one beside which it runs.
+func (l *Launch) around() map[string][]string {
+	base, err := manifest.DecodeJob(l.Beside)
+	if err != nil {
+		return l.Leased
+	}
+	held := map[string][]string{}
+	for name, n := range base.Needs {
+		held[name] = []string{strconv.Itoa(n)}
+	}
+	return held
 }
 
 // SetEnviron fills in the login environment.

@@ -56,7 +56,7 @@ func (s *supervisor) tryPlace(host, setUp, env []string) (*samepath.Place, error
 	if s.job.SetUID {
 		return nil, errors.New("the job asks for set-uid programs")
 	}
-	if name := boardOf(s.launch.Leased); name != "" {
+	if name := boardOf(s.launch.around()); name != "" {
 		return nil, fmt.Errorf("the job holds %s", name)
 	}
 	return samepath.New(samepath.Request{
