@@ -34,7 +34,9 @@ type cutting struct {
 	mu       sync.Mutex
 	resets   int
 	frozen   int
-	away     bool // contact is lost
+	away     bool      // contact is lost
+	left     time.Time // when it was
+	apart    time.Duration
 	back     *time.Timer
 	since    time.Time // the line is frozen or was just thawed
 	noticed  time.Duration
@@ -85,7 +87,7 @@ func (c *cutting) whenLost(error) {
 	c.lost.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.away = true
+	c.away, c.left = true, time.Now()
 	if c.since.IsZero() {
 		return
 	}
@@ -113,6 +115,7 @@ func (c *cutting) whenBack() {
 		c.resumed = max(c.resumed, time.Since(c.since))
 	}
 	c.since, c.away = time.Time{}, false
+	c.apart += time.Since(c.left)
 }
 
 // figures says what happened, and makes sure of what is promised.
@@ -120,8 +123,8 @@ func (c *cutting) figures(took time.Duration) {
 	c.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.Logf("%d resets and %d silent cuts in %v: %d connections, lost %d times, silence noticed in at most %v, resumed in at most %v, %d MB through the line",
-		c.resets, c.frozen, took.Round(time.Millisecond), c.line.Accepted(), c.lost.Load(), c.noticed.Round(time.Millisecond), c.resumed.Round(time.Millisecond), c.line.Bytes()>>20)
+	c.Logf("%d resets and %d silent cuts in %v: %d connections, lost %d times, silence noticed in at most %v, resumed in at most %v, without contact for %v, %d MB through the line",
+		c.resets, c.frozen, took.Round(time.Millisecond), c.line.Accepted(), c.lost.Load(), c.noticed.Round(time.Millisecond), c.resumed.Round(time.Millisecond), c.apart.Round(time.Millisecond), c.line.Bytes()>>20)
 	if c.noticed > 5*time.Second || c.resumed > 2*time.Second {
 		c.Errorf("silence was noticed in %v and contact resumed in %v", c.noticed, c.resumed)
 	}

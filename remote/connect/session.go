@@ -204,6 +204,7 @@ func (s *session) subsystem(ctx context.Context, wait bool) (*channel, error) {
 	}
 	s.primed = s.primed || err == nil
 	if err == nil {
+		s.conn.wire.calm.Store(true)
 		go func() { _, _ = io.Copy(io.Discard, c.Stderr()) }()
 	}
 	return c, err
@@ -216,6 +217,7 @@ func (s *session) command(ctx context.Context, line string) (*channel, error) {
 		s.mu.Lock()
 		s.primed = true
 		s.mu.Unlock()
+		s.conn.wire.calm.Store(true)
 	}
 	return c, err
 }

@@ -13,14 +13,19 @@ type wire struct {
 	born time.Time
 	last atomic.Int64 // since born
 	cut  atomic.Bool
+	calm atomic.Bool // sshd answers at once by itself
+	ack  func()      // has it answer sooner; nil: there is no way
 }
 
-func newWire(c net.Conn) *wire { return &wire{Conn: c, born: time.Now()} }
+func newWire(c net.Conn) *wire { return &wire{Conn: c, born: time.Now(), ack: acknowledger(c)} }
 
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	if n > 0 {
 		w.last.Store(int64(time.Since(w.born)))
+		if w.ack != nil && !w.calm.Load() {
+			w.ack()
+		}
 	}
 	if err != nil {
 		w.cut.Store(true)
