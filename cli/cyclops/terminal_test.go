@@ -470,6 +470,7 @@ func TestLostContactIsSaidInPlace(t *testing.T) {
 	server := sshtest.Start(t, sshtest.Options{Name: "lab", MaxSessions: 100, Extra: []string{"MaxStartups 100"}})
 	line := server.Cutter()
 	u := newUser(t, server)
+	u.env = append(u.env, "CYCLOPS_SSH_CONFIG="+line.ConfigFile)
 	u.write("cyclops.toml", "name = \"terminal\"\n", 0o644)
 	c := u.console("run", "--", "sh", "-c", `stty -echo; echo ready; while read x; do echo "<$x>"; done`)
 	c.expect("ready\r\n")

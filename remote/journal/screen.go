@@ -14,7 +14,7 @@ import (
 )
 
 // keepScreens is how many jobs that were left are remembered.
-const keepScreens = 2000
+const keepScreens = 1000
 
 // Screen is where the screen of a job that was left behind stopped.
 type Screen struct {
