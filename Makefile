@@ -13,7 +13,7 @@ SSH_TOOLS := sshd=openssh-server ssh=openssh-client rsync=rsync git=git
 AUTH_TOOLS := softhsm2-util=softhsm2 pkcs11-tool=opensc google-authenticator=libpam-google-authenticator krb5kdc=krb5-kdc kadmin.local=krb5-admin-server kinit=krb5-user
 TEST_TOOLS := $(SSH_TOOLS) $(AUTH_TOOLS) ip=iproute2 tmux=tmux make=make gcc=gcc,libc6-dev bash=bash $(FPGA_TOOLS)
 
-.PHONY: help build demo test bench lint fmt fuzz cross release-check snapshot suite pictures clean
+.PHONY: help build demo test cuts bench lint fmt fuzz cross release-check snapshot suite pictures clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ demo: ## build the example computer on the embedded host, tools installed where 
 test: ## everything, race detector on, what it needs installed where needed
 	@.ci/need $(TEST_TOOLS)
 	$(GO) test -race -timeout 20m ./...
+
+cuts: ## 10,000 resets and 20 silent cuts during one log of 1 GB, and more; takes half an hour
+	@.ci/need $(SSH_TOOLS)
+	CYCLOPS_LONG=1 $(GO) test -count=1 -timeout 90m -v -run 'ThroughCuts' ./remote
 
 bench: ## side by side with ssh, rsync and scp; writes the table in docs/benchmarks.md
 	@.ci/need $(SSH_TOOLS) scp=openssh-client tar=tar tsp=task-spooler
