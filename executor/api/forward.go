@@ -43,7 +43,8 @@ type Duplex interface {
 	CloseWrite() error
 }
 
-// The bytes of a connection go on for as long as they move, when what they came from has ended.
+// When what the bytes came from has ended they go on for as long as they move, or somebody who
+// is slow has to take them, but for no longer than carryAfter.
 const (
 	carrySize  = 128 << 10
 	quietAfter = 250 * time.Millisecond
@@ -77,13 +78,14 @@ type carriage struct {
 	a, b    Duplex
 	done    chan error
 	moved   atomic.Int64
+	writing atomic.Int32 // directions that wait for their receiver: those are not quiet
 	running int
 }
 
 // await returns when both directions have ended, or with what ended them early.
 func (c *carriage) await(ctx context.Context, ended <-chan struct{}) error {
 	var tick <-chan time.Time
-	var last, quiet int64
+	var last, ticks int64
 	c.running = 2
 	for c.running > 0 {
 		select {
@@ -101,7 +103,7 @@ func (c *carriage) await(ctx context.Context, ended <-chan struct{}) error {
 			tick, last = ticker.C, c.moved.Load()
 		case <-tick:
 			now := c.moved.Load()
-			if quiet++; now == last || quiet > int64(carryAfter/quietAfter) {
+			if ticks++; now == last && c.writing.Load() == 0 || ticks > int64(carryAfter/quietAfter) {
 				return ErrCut
 			}
 			last = now
@@ -115,7 +117,10 @@ func (c *carriage) copy(to, from Duplex) {
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
-			if _, werr := to.Write(buf[:n]); werr != nil {
+			c.writing.Add(1)
+			_, werr := to.Write(buf[:n])
+			c.writing.Add(-1)
+			if werr != nil {
 				c.done <- werr
 				return
 			}
