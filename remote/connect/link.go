@@ -123,8 +123,7 @@ func (l *link) converse(ctx context.Context, c *lines, q request, stdin io.Reade
 	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
 	for {
 		r = reply{}
-		_ = c.SetReadDeadline(time.Now().Add(linkSilence))
-		err := c.receive(&r)
+		err := hear(c, &r)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return r, heard, api.Errorf(api.LostContact, "", "the link to %s says nothing", l.cfg.Host.Name)
 		}
@@ -145,6 +144,17 @@ func (l *link) converse(ctx context.Context, c *lines, q request, stdin io.Reade
 			}
 		}
 	}
+}
+
+// hear waits for one reply. A process that was stopped meanwhile looks once more: what came is there.
+func hear(c *lines, r *reply) error {
+	_ = c.SetReadDeadline(time.Now().Add(linkSilence))
+	err := c.receive(r)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		_ = c.SetReadDeadline(time.Now().Add(linkGrace))
+		err = c.receive(r)
+	}
+	return err
 }
 
 func feed(c *lines, stdin io.Reader) {

@@ -21,7 +21,8 @@ const linkVersion = 2
 // A link that works on a request says so every linkBeat, and is given up when it says nothing for linkSilence.
 const (
 	linkBeat    = time.Second
-	linkSilence = 4500 * time.Millisecond
+	linkSilence = 4 * time.Second
+	linkGrace   = 500 * time.Millisecond
 )
 
 // maxMessage bounds one line between a client and its link; an ExecResult is the largest.
