@@ -32,6 +32,7 @@ test: ## everything, race detector on, what it needs installed where needed
 cuts: ## 10,000 resets and 20 silent cuts during one log of 1 GB, and more; takes half an hour
 	@.ci/need $(SSH_TOOLS)
 	CYCLOPS_LONG=1 $(GO) test -count=1 -timeout 90m -v -run 'ThroughCuts' ./remote
+	CYCLOPS_LONG=1 CYCLOPS_CORPUS=all $(GO) test -count=1 -timeout 30m -v -run 'ThroughCuts|SurvivesItsNetwork' ./cli/cyclops
 
 bench: ## side by side with ssh, rsync and scp; writes the table in docs/benchmarks.md
 	@.ci/need $(SSH_TOOLS) scp=openssh-client tar=tar tsp=task-spooler
@@ -64,8 +65,9 @@ suite: build ## GNU make's own test suite, here and through cyclops run: the sam
 	examples/suite.sh
 
 pictures: build ## the pictures of the README, from the running program
-	@.ci/need tmux=tmux git=git $(FPGA_TOOLS)
+	@.ci/need tmux=tmux git=git ip=iproute2 $(SSH_TOOLS) $(FPGA_TOOLS)
 	docs/pictures/make.sh
+	docs/pictures/network.sh
 
 clean: ## what was built; tools stay
 	rm -rf bin dist examples/*/build

@@ -153,9 +153,13 @@ func (a *away) executor() int {
 
 // TestRunSurvivesItsNetwork has a run's log stream while the line to the host fails in every way
 // that it can: it must be noticed and said in time, resumed in time, and not a byte may differ.
+// The long form cuts for minutes.
 func TestRunSurvivesItsNetwork(t *testing.T) {
 	t.Parallel()
-	const cut = 8 * time.Second
+	cut, lines := 8*time.Second, 200
+	if long() {
+		cut, lines = 3*time.Minute, 4000
+	}
 	for name, q := range map[string]struct {
 		cut   func(*away)
 		mend  func(*away)
@@ -175,7 +179,7 @@ func TestRunSurvivesItsNetwork(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newAway(t)
-			argv, says := counting(200)
+			argv, says := counting(lines)
 			r := a.start(append([]string{"run", "--"}, argv...)...)
 			r.stdout.until(t, "the run begins", time.Minute, func(s string) bool { return strings.Contains(s, "line 20\n") })
 			q.cut(a)

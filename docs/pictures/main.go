@@ -2,6 +2,9 @@
 // give the same picture.
 //
 //	tmux capture-pane -ep -t NAME | pictures -title 'cyclops run build' >build.svg
+//
+// With -film DIR it turns the screens in a directory, each named by its time in milliseconds, into
+// a picture that moves; with -at TIME as well, into the one that it shows then.
 package main
 
 import (
@@ -9,12 +12,21 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 )
 
 func main() {
 	title := flag.String("title", "", "what the bar above the screen says")
+	dir := flag.String("film", "", "read screens from this `directory`")
+	at := flag.Duration("at", -1, "of a film, what it shows at this `time`")
 	flag.Parse()
-	if err := convert(os.Stdout, os.Stdin, *title); err != nil {
+	err := error(nil)
+	if *dir != "" {
+		err = convertFilm(os.Stdout, *dir, *at, *title)
+	} else {
+		err = convert(os.Stdout, os.Stdin, *title)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "pictures:", err)
 		os.Exit(1)
 	}
@@ -26,4 +38,15 @@ func convert(w io.Writer, r io.Reader, title string) error {
 		return fmt.Errorf("unable to read the screen: %w", err)
 	}
 	return draw(w, parse(string(captured)), title)
+}
+
+func convertFilm(w io.Writer, dir string, at time.Duration, title string) error {
+	f, err := readFilm(dir)
+	if err != nil {
+		return err
+	}
+	if at >= 0 {
+		f = f.still(at)
+	}
+	return f.write(w, title)
 }

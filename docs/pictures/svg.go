@@ -20,11 +20,7 @@ const (
 func draw(w io.Writer, lines [][]run, title string) error {
 	width, height := extent(lines)
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %d" width="%.0f" height="%d" role="img">`+"\n", width, height, width, height)
-	fmt.Fprintf(out, "<title>%s</title>\n", escape(title))
-	fmt.Fprintf(out, `<rect width="%.0f" height="%d" rx="8" fill="%s"/>`+"\n", width, height, background)
-	fmt.Fprintf(out, `<text x="%.1f" y="20" fill="#8c887c" font-family="sans-serif" font-size="13" text-anchor="middle">%s</text>`+"\n", width/2, escape(title))
-	fmt.Fprintln(out, `<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" xml:space="preserve">`)
+	begin(out, width, height, title)
 	for i, line := range lines {
 		for _, r := range line {
 			drawRun(out, r, i)
@@ -32,6 +28,15 @@ func draw(w io.Writer, lines [][]run, title string) error {
 	}
 	fmt.Fprintln(out, "</g>\n</svg>")
 	return out.Flush()
+}
+
+// begin draws all but what is on the screen.
+func begin(out io.Writer, width float64, height int, title string) {
+	fmt.Fprintf(out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %d" width="%.0f" height="%d" role="img">`+"\n", width, height, width, height)
+	fmt.Fprintf(out, "<title>%s</title>\n", escape(title))
+	fmt.Fprintf(out, `<rect width="%.0f" height="%d" rx="8" fill="%s"/>`+"\n", width, height, background)
+	fmt.Fprintf(out, `<text x="%.1f" y="20" fill="#8c887c" font-family="sans-serif" font-size="13" text-anchor="middle">%s</text>`+"\n", width/2, escape(title))
+	fmt.Fprintln(out, `<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" xml:space="preserve">`)
 }
 
 func extent(lines [][]run) (width float64, height int) {
