@@ -118,5 +118,8 @@ func (app *App) journal() *journal.Journal { return journal.Open(app.dirs) }
 
 // warn prints one line for a person about something that did not stop the command.
 func (app *App) warn(format string, args ...any) {
-	fmt.Fprintf(app.Err, "%s %s\n", term.Paint(term.UseColour(app.Err), term.Warn, "cyclops:"), term.Clean(fmt.Sprintf(format, args...)))
+	line := term.Paint(term.UseColour(app.Err), term.Warn, "cyclops:") + " " + term.Clean(fmt.Sprintf(format, args...))
+	if !app.screen.Load().say(app.Err, line) {
+		fmt.Fprintln(app.Err, line)
+	}
 }

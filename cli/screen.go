@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
@@ -33,8 +35,9 @@ type screen struct {
 	come     bool // attached to what runs already: it is to draw its screen again
 
 	attachment *remote.Attachment
-	window     *window // nil: the job runs on pipes
-	raw        bool    // keys go to the job as they are typed
+	window     *window                // nil: the job runs on pipes
+	raw        bool                   // keys go to the job as they are typed
+	shown      atomic.Pointer[window] // the same, for who warns meanwhile
 	began      bool
 	closed     bool
 	warned     map[string]bool
@@ -100,6 +103,7 @@ func (s *screen) open() *logWriter {
 		return newLogWriter(s.status.Writer(term.JobWriter(s.app.Out)), s.status.Writer(term.JobWriter(s.app.Err)), false)
 	}
 	s.window = &window{in: s.app.In, out: s.app.Out, self: s.app.self, resize: func(rows, cols int) { _ = s.attachment.Resize(rows, cols) }}
+	s.shown.Store(s.window)
 	s.raw = s.input != "" && term.IsTerminal(s.app.In)
 	s.contact.show(s.window, s.way)
 	return newLogWriter(s.window, s.window, false)
@@ -238,13 +242,20 @@ func queuedText(j api.JobInfo) string {
 	return term.Clean(text)
 }
 
-// warn prints a line for a person, also where the terminal is raw.
-func (s *screen) warn(text string) {
-	if !s.window.isRaw() {
-		s.app.warn("%s", text)
-		return
+// warn prints a line for a person.
+func (s *screen) warn(text string) { s.app.warn("%s", text) }
+
+// say writes a line of ours where the terminal is raw; false: it is not, and any line will do.
+func (s *screen) say(f *os.File, text string) bool {
+	if s == nil {
+		return false
 	}
-	s.window.say(s.app.Err, term.Paint(term.UseColour(s.app.Err), term.Warn, "cyclops:")+" "+term.Clean(text))
+	w := s.shown.Load()
+	if !w.isRaw() {
+		return false
+	}
+	w.say(f, text)
+	return true
 }
 
 // leave remembers where the screen of a job stopped that goes on, for attach, and forgets it when

@@ -215,6 +215,10 @@ func (w *window) say(f *os.File, text string) {
 	end := "\n"
 	if w.raw != nil && term.IsTerminal(f) {
 		end = "\r\n"
+		if w.inLine && !w.modes.Alternate() {
+			text = end + text
+		}
+		w.inLine = false
 	}
 	io.WriteString(f, text+end)
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,7 +59,7 @@ func (u *client) consoleOf(cmd *exec.Cmd) *console {
 		u.t.Fatal(err)
 	}
 	c.before = c.settings()
-	cmd.Dir, cmd.Env = u.tree, append(u.env, "TERM=xterm-256color")
+	cmd.Dir, cmd.Env = u.tree, slices.Concat(u.env, []string{"TERM=xterm-256color"})
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
