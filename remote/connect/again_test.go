@@ -92,6 +92,7 @@ func TestReconnectsWithoutAsking(t *testing.T) {
 			t.Errorf("said %q", got)
 		}
 		cut.Reset()
+		_, _ = x.Read(make([]byte, 1)) // until it is noticed
 		x.Close()
 	}
 	if asked := p.kinds(); asked != PromptPassphrase || cut.Accepted() < 3 {

@@ -33,5 +33,14 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write is the first to hear of a connection that was reset, at times.
+func (w *wire) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	if err != nil {
+		w.cut.Store(true)
+	}
+	return n, err
+}
+
 // quiet is how long nothing has come.
 func (w *wire) quiet() time.Duration { return time.Since(w.born) - time.Duration(w.last.Load()) }
