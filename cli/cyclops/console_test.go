@@ -28,6 +28,7 @@ const soon = 20 * time.Second
 // console is a terminal with a program on it. It stays when the program goes.
 type console struct {
 	t      *testing.T
+	u      *client
 	master *os.File
 	tty    *os.File
 	before unix.Termios
@@ -54,7 +55,7 @@ func (u *client) consoleOf(cmd *exec.Cmd) *console {
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	c := &console{t: u.t, master: master, tty: tty, cmd: cmd, changed: make(chan struct{}), unread: make(chan struct{})}
+	c := &console{t: u.t, u: u, master: master, tty: tty, cmd: cmd, changed: make(chan struct{}), unread: make(chan struct{})}
 	if err := pty.Setsize(master, &pty.Winsize{Rows: 30, Cols: 90}); err != nil {
 		u.t.Fatal(err)
 	}

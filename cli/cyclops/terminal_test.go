@@ -87,7 +87,6 @@ func TestTerminalOfNoSize(t *testing.T) {
 // However the command ends, the terminal is as it was, and the modes that the job switched on are off.
 func TestTerminalIsRestored(t *testing.T) {
 	t.Parallel()
-	u := terminalUser(t)
 	reset := "\x1b[?1000l\x1b[?2004l\x1b[?1049l\x1b[?25h\x1b[0m"
 	for name, end := range map[string]struct {
 		do   func(*console)
@@ -103,13 +102,11 @@ func TestTerminalIsRestored(t *testing.T) {
 			}
 		}, -9},
 		"crash":         {func(c *console) { c.signal(syscall.SIGABRT) }, 2},
-		"job cancelled": {func(c *console) { u.cyclops("", "cancel", u.named(c.t.Name())) }, 128 + 15},
+		"job cancelled": {func(c *console) { c.u.cyclops("", "cancel", "@1") }, 128 + 15},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			u := *u
-			u.t = t
-			c := u.console("run", "--isolated", "--name", t.Name(), "--", "sh", "-c", fullScreen)
+			c := terminalUser(t).console("run", "--", "sh", "-c", fullScreen)
 			c.expect("drawn")
 			c.settle(true)
 			end.do(c)
@@ -120,16 +117,6 @@ func TestTerminalIsRestored(t *testing.T) {
 			c.settle(false)
 		})
 	}
-}
-
-// named returns the id of the newest job of a name.
-func (u *client) named(name string) string {
-	u.t.Helper()
-	id := jobID.FindString(u.cyclops("", "show", name).stdout)
-	if id == "" {
-		u.t.Fatalf("no job is called %s", name)
-	}
-	return id
 }
 
 // What a job that ended by itself leaves on the screen stays, as it would have here.
