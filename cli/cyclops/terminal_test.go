@@ -184,8 +184,8 @@ func TestTerminalInTheBackground(t *testing.T) {
 	t.Parallel()
 	u := terminalUser(t)
 	u.env = append(u.env, "PATH="+binaries+":"+os.Getenv("PATH"))
-	c := u.consoleOf(exec.Command("bash", "--norc", "-ic", "PS1=; cyclops run -- sh -c 'echo up; test -t 1 || echo pipes; sleep 0.3; echo done' & read -p shell: x; echo the shell got $x; wait; stty -a | grep -wo icanon"))
-	c.expect("up\r\n")
+	c := u.consoleOf(exec.Command("bash", "--norc", "-ic", "PS1=; cyclops run -- sh -c 'echo tick; test -t 1 || echo pipes; sleep 0.3; echo done' & read -p shell: x; echo the shell got $x; wait; stty -a | grep -wo icanon"))
+	c.expect("tick\r\n")
 	c.expect("pipes\r\n")
 	c.send("mine\n")
 	c.expect("the shell got mine\r\n")
@@ -306,8 +306,8 @@ func TestTie(t *testing.T) {
 	t.Parallel()
 	u := terminalUser(t)
 	for _, args := range [][]string{{"run", "--tie", "-T"}, {"run", "--tie", "-t"}} {
-		c := u.console(append(args, "--", "sh", "-c", "echo up; sleep 600")...)
-		c.expect("up")
+		c := u.console(append(args, "--", "sh", "-c", "echo tick; sleep 600")...)
+		c.expect("tick")
 		c.signal(syscall.SIGTERM)
 		if code := c.exit(); code != 128+15 {
 			t.Errorf("%v: exit code %d", args, code)
@@ -323,8 +323,8 @@ func TestTie(t *testing.T) {
 func TestInterruptLadder(t *testing.T) {
 	t.Parallel()
 	u := terminalUser(t)
-	c := u.console("run", "-T", "--", "sh", "-c", `trap 'echo INT' INT; while :; do echo up; sleep 0.1; done`)
-	c.expect("up")
+	c := u.console("run", "-T", "--", "sh", "-c", `trap 'echo INT' INT; while :; do echo tick; sleep 0.1; done`)
+	c.expect("tick")
 	c.send("\x03")
 	c.expect("INT")
 	c.send("\x03")
@@ -335,7 +335,7 @@ func TestInterruptLadder(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	a := u.console("attach", "@1")
-	a.expect("up")
+	a.expect("tick")
 	a.send("\x03")
 	a.expect("INT")
 	a.send("\x03")
@@ -351,8 +351,8 @@ func TestInterruptLadder(t *testing.T) {
 func TestTerminalHangsUp(t *testing.T) {
 	t.Parallel()
 	u := terminalUser(t)
-	c := u.console("run", "--", "sh", "-c", "echo up; cat; sleep 600")
-	c.expect("up")
+	c := u.console("run", "--", "sh", "-c", "echo tick; cat; sleep 600")
+	c.expect("tick")
 	c.settle(true)
 	c.hangUp()
 	if code := c.exit(); code != 128+1 {
@@ -481,7 +481,7 @@ func TestLostContactIsSaidInPlace(t *testing.T) {
 	if code := a.exit(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	cmd, _, stderr := u.piped("run", "--patience", "2s", "--", "sh", "-c", "echo up; sleep 600")
+	cmd, _, stderr := u.piped("run", "--patience", "2s", "--", "sh", "-c", "echo tick; sleep 600")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
