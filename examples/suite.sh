@@ -69,7 +69,7 @@ suite locally
 suite through
 
 # What differs by nature: where the tree is.
-said() { sed -e "s|$tmp/here|TREE|g" -e "s|$tmp/data/workspaces/[^/ ]*|TREE|g" "$tmp/$1.log"; }
+said() { sed -e "s|$tmp/here|TREE|g" -e "s|$tmp/there|TREE|g" -e "s|$tmp/data/workspaces/[^/ ]*|TREE|g" "$tmp/$1.log"; }
 if ! diff <(said locally) <(said through) >"$tmp/diff"; then
   cat "$tmp/diff"
   echo "the suite says something else through cyclops run" >&2

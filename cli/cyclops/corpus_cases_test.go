@@ -8,7 +8,8 @@ import "strings"
 type corpusCase struct {
 	argv  []string
 	stdin string
-	code  int // what cyclops exits with where ssh, which knows no signals, says 255
+	code  int    // what cyclops exits with where ssh, which knows no signals, says 255
+	after string // what cyclops ends the screen's line with, as a shell does after Ctrl-C, and ssh does not
 }
 
 // sh is a case for a shell's line.
@@ -78,8 +79,8 @@ var onTerminal = []corpusCase{
 	sh("printf '\\033[?1h\\033=\\033[?1l\\033>'"), sh("echo before >/dev/tty"), sh("head -c 200000 /dev/zero | tr '\\0' x"),
 	typed("@; read x; echo \"<$x>\"", "hello\n"), typed("@; read x; echo \"<$x>\"", "wrogn\x7f\x7fng\n"), typed("@; read x; echo \"<$x>\"", "gone\x15kept\n"), typed("@; cat", "line\n\x04"), typed("@; cat", "no newline\x04\x04"),
 	typed("stty -echo; @; read x; stty echo; echo \"<$x>\"", "secret\n"), typed("stty raw -echo; @; dd bs=1 count=3 2>/dev/null; stty sane", "\x03\x04\x1a"),
-	typed("sleep 30 & trap 'kill $!; echo interrupted; exit 9' INT; @; wait", "\x03"), typed("sleep 30 & trap 'kill $!; echo quit; exit 8' QUIT; @; wait", "\x1c"),
-	{argv: typed("@; exec sleep 30", "").argv, stdin: "\x03", code: 130},
+	typed("trap 'echo interrupted; exit 9' INT; @; read x", "\x03"), typed("trap 'echo quit; exit 8' QUIT; @; read x", "\x1c"),
+	{argv: typed("@; exec sleep 30", "").argv, stdin: "\x03", code: 130, after: "\r\n"},
 }
 
 // typed is a case whose input is typed once it has said, at @, that it is ready.

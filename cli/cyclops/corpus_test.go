@@ -196,6 +196,7 @@ func (c corpusCase) compare(t *testing.T, want, got outcome) {
 	if want.code == 255 && c.code != 0 {
 		want.code = c.code
 	}
+	want.stdout += c.after
 	if got != want {
 		t.Errorf("%.300q:\n     ssh %v\n cyclops %v", c.argv, want, got)
 	}
