@@ -93,6 +93,9 @@ func (p *Patience) attempt(ctx context.Context, work func(ctx context.Context) e
 	if err != nil && context.Cause(ctx) == errSpent {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if p.last == nil { // another user of it heard of the host meanwhile, and the work is not done
+			return api.Errorf(api.LostContact, "", "the line broke")
+		}
 		return p.last
 	}
 	return err

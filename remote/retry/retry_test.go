@@ -219,6 +219,30 @@ func TestOneNoticeForAllWorkers(t *testing.T) {
 	})
 }
 
+// What is cut off while another user of the same patience hears of the host has failed, and is
+// worth another attempt.
+func TestAnAttemptCutOffWhileAnotherHearsOfTheHost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &Patience{Limit: time.Minute}
+		tries := 0
+		err := p.Do(t.Context(), func(ctx context.Context) error {
+			switch tries++; tries {
+			case 1:
+				return broken()
+			case 2:
+				<-ctx.Done() // cut off
+				p.Alive()    // as another worker says it
+				return ctx.Err()
+			}
+			return nil
+		})
+		if err != nil || tries != 3 {
+			t.Errorf("%v after %d attempts", err, tries)
+		}
+	})
+}
+
 func TestNoPatienceIsOneAttempt(t *testing.T) {
 	t.Parallel()
 	var p *Patience
