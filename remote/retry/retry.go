@@ -18,10 +18,12 @@ const (
 	most  = 1500 * time.Millisecond
 )
 
-// What a host says while it comes back, and what it may go on saying only for so long.
+// What a host says while it comes back, and what it may go on saying only for so long, from the
+// first time in a row: it may have been away for much longer before.
 const (
-	absent   = 30 * time.Second // without an executor: an install replaces it
-	refusals = 3                // not let in: an agent may come back later than the network
+	absent  = 30 * time.Second // without an executor: an install replaces it
+	refused = time.Minute      // not let in: it boots, or an agent comes back later than the network
+	askIn   = refused / 2      // between two attempts to be let in: who asks often is shut out
 )
 
 // Patience says how long to go on, and tells a person of it. One Patience serves all work of a
@@ -38,8 +40,9 @@ type Patience struct {
 	mu      sync.Mutex
 	met     bool      // the host was heard of
 	since   time.Time // contact was lost; zero: there is contact
-	refused int       // how often the host let nobody in since
 	last    error     // why there is no contact
+	says    api.Kind  // what the host says while it comes back, in a row
+	sayings time.Time // since when
 }
 
 // Do does work until it succeeds or fails for another reason than a broken line. work must go on
@@ -65,7 +68,7 @@ func (p *Patience) Do(ctx context.Context, work func(ctx context.Context) error)
 		}
 		switch {
 		case api.KindOf(err) == api.Auth:
-			wait = most // who asks often is shut out
+			wait = askIn
 		case fresh:
 			wait = first
 		}
@@ -138,7 +141,7 @@ func (p *Patience) Alive() {
 	defer p.telling.Unlock()
 	p.mu.Lock()
 	was := !p.since.IsZero()
-	p.met, p.since, p.refused, p.last = true, time.Time{}, 0, nil
+	p.met, p.since, p.last, p.sayings = true, time.Time{}, nil, time.Time{}
 	p.mu.Unlock()
 	if was && p.Back != nil {
 		p.Back()
@@ -170,22 +173,24 @@ func (p *Patience) lost(err error) (fresh, again bool) {
 
 // passing tells whether what failed may succeed by itself. p.mu is held.
 func (p *Patience) passing(err error) bool {
+	kind := api.KindOf(err)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return false
-	case api.KindOf(err) == api.LostContact:
-		return true
-	case !p.met:
+	case kind != api.LostContact && !p.met:
 		return false
 	}
-	switch api.KindOf(err) {
-	case api.Unreachable:
+	if kind != p.says || p.sayings.IsZero() {
+		p.says, p.sayings = kind, time.Now()
+	}
+	switch kind {
+	case api.LostContact, api.Unreachable:
 		return true
 	case api.NoExecutor:
-		return p.since.IsZero() || time.Since(p.since) < absent
+		return time.Since(p.sayings) < absent
 	case api.Auth:
-		p.refused++
-		return p.refused < refusals
+		// The last attempt may be a moment quicker than the first was.
+		return time.Since(p.sayings) < refused-askIn/2
 	}
 	return false
 }

@@ -144,7 +144,7 @@ func TestWhatAHostSaysWhileItComesBack(t *testing.T) {
 	t.Parallel()
 	for kind, last := range map[api.Kind]time.Duration{
 		api.HostKey: 0, api.Incompatible: 0, api.NotFound: 0, api.Internal: 0,
-		api.Auth: 2 * most, api.NoExecutor: absent + most, api.Unreachable: time.Hour,
+		api.Auth: refused, api.NoExecutor: absent + most, api.Unreachable: time.Hour,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
@@ -160,11 +160,94 @@ func TestWhatAHostSaysWhileItComesBack(t *testing.T) {
 			if api.KindOf(err) != kind || took > last+first+most || took < last/2 {
 				t.Errorf("kind %d: %v after %v and %d attempts", kind, err, took, tries)
 			}
-			if kind == api.Auth && tries != 1+refusals {
+			if kind == api.Auth && tries != 1+3 {
 				t.Errorf("asked to be let in %d times", tries-1)
 			}
 		})
 	}
+}
+
+// A laptop may have been away for long before the host says anything, and a host that boots says
+// one thing after another: what it says counts from the first time in a row.
+func TestWhatAHostSaysCountsFromTheFirstTime(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []api.Kind{api.Auth, api.NoExecutor} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			p := &Patience{}
+			err := p.Do(t.Context(), func(context.Context) error {
+				switch at := time.Since(began); {
+				case at == 0:
+					return broken()
+				case at < 10*time.Minute, 10*time.Minute+20*time.Second <= at && at < 11*time.Minute:
+					return away()
+				case at < 11*time.Minute+20*time.Second:
+					return api.Errorf(kind, "", "not yet")
+				}
+				return nil
+			})
+			if err != nil {
+				t.Errorf("kind %d: %v after %v", kind, err, time.Since(began))
+			}
+		})
+	}
+}
+
+func TestEachContactEndsWhatAHostSaidBefore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &Patience{}
+		tries := 0
+		err := p.Do(t.Context(), func(context.Context) error {
+			if tries++; tries == 10 {
+				return nil
+			}
+			p.Alive()
+			time.Sleep(20 * time.Second)
+			return api.Errorf(api.NoExecutor, "", "not yet")
+		})
+		if err != nil || tries != 10 {
+			t.Errorf("%v after %d attempts", err, tries)
+		}
+	})
+}
+
+// Several channels of one command are refused at once: that is one refusal, not several.
+func TestWorkersAreRefusedTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &Patience{}
+		p.Alive()
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				err := p.Do(t.Context(), func(context.Context) error {
+					if time.Since(began) < 30*time.Second {
+						return api.Errorf(api.Auth, "", "not yet")
+					}
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+func TestNoPatienceEndsARefusalSooner(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		p := &Patience{Limit: 10 * time.Second}
+		p.Alive()
+		err := p.Do(t.Context(), func(context.Context) error { return api.Errorf(api.Auth, "", "no") })
+		if took := time.Since(began); api.KindOf(err) != api.Auth || took != p.Limit {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
 }
 
 func TestCancelEndsItWhereverItIs(t *testing.T) {
