@@ -5,7 +5,10 @@ package connect
 import (
 	"context"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -175,4 +178,34 @@ func linkProcess(t *testing.T, c *Conn) int {
 		t.Fatal("nobody listens for the link")
 	}
 	return pid
+}
+
+// A line that breaks while the executor is being dialled says nothing of the executor.
+func TestALineThatBreaksDuringDial(t *testing.T) {
+	t.Parallel()
+	s := sshtest.Start(t, sshtest.Options{})
+	s.Put(".cyclops/bin/current", []byte("#!/bin/sh\necho > \"$HOME/dials\"\nexec sleep 60\n"), 0o755)
+	dials := filepath.Join(s.Home, "dials")
+	if err := syscall.Mkfifo(dials, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cut := s.Cutter()
+	for range 3 {
+		c := open(t, s, 0, func(_ *hosts.Host, o *Options) { o.SSHConfig = cut.ConfigFile })
+		var cuts sync.WaitGroup
+		cuts.Go(func() {
+			for range 2 { // it is tried twice
+				_, _ = os.ReadFile(dials) // returns when dial runs
+				cut.Reset()
+			}
+		})
+		if _, err := c.Hello(t.Context()); api.KindOf(err) != api.LostContact {
+			t.Errorf("%v", err)
+			if f, err := os.OpenFile(dials, os.O_RDWR, 0); err == nil { // it may not have been tried again
+				f.Close()
+			}
+		}
+		cuts.Wait()
+		c.Close()
+	}
 }

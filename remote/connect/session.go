@@ -323,6 +323,9 @@ func (s *session) noHello(ctx context.Context, c *channel, ended <-chan struct{}
 		if told && code == noExecutor {
 			return api.Errorf(api.NoExecutor, "cyclops install "+s.host.Name, "%s has no executor", s.host.Name)
 		}
+		if !told && s.gone() { // its end is the line's
+			return errLinkLost
+		}
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.closed:
