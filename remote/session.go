@@ -149,8 +149,12 @@ func (s *Session) failure(ctx context.Context, err error) error {
 	return lostContact(s.job, err)
 }
 
-// lostContact is what ends the following of a job for good.
+// lostContact is what ends the following of a job for good; err may be one already.
 func lostContact(job string, err error) error {
+	var e *api.Error
+	if errors.As(err, &e) && e.Kind == api.LostContact && errors.Unwrap(e) != nil {
+		err = errors.Unwrap(e)
+	}
 	if job == "" {
 		return api.Errorf(api.LostContact, "", "lost contact with the host: %w", err)
 	}
