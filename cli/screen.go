@@ -200,7 +200,7 @@ func (s *screen) result(r api.Result, h remote.Handler) error {
 // state says what a job waits for; a running one speaks for itself.
 func (s *screen) state(j api.JobInfo) {
 	s.mu.Lock()
-	s.running = j.State == manifest.Running && j.Phase == "running"
+	s.running = j.State == manifest.Running && j.Phase == api.PhaseRunning
 	running := s.running
 	s.mu.Unlock()
 	for _, text := range j.Warnings {
@@ -222,9 +222,9 @@ func sayState(status *term.Status, j api.JobInfo) {
 	switch {
 	case j.State == manifest.Queued:
 		status.Say(func() string { return queuedText(j) })
-	case j.State == manifest.Running && j.Phase == "preparing":
+	case j.State == manifest.Running && j.Phase == api.PhasePreparing:
 		status.Say(func() string { return "bringing the workspace up to date" })
-	case j.State == manifest.Running && j.Phase == "collecting":
+	case j.State == manifest.Running && j.Phase == api.PhaseCollecting:
 		status.Say(func() string { return "collecting outputs" })
 	default:
 		status.Say(nil)

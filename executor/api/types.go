@@ -47,6 +47,13 @@ type ResourceStatus struct {
 	Held  int    `json:"held"`
 }
 
+// The phases of a running job.
+const (
+	PhasePreparing  = "preparing"  // its workspace is brought up to date
+	PhaseRunning    = "running"    // its command runs
+	PhaseCollecting = "collecting" // its outputs are hashed
+)
+
 // JobInfo is what a list or a state frame says of a job.
 type JobInfo struct {
 	ID        string            `json:"id"`
@@ -57,7 +64,7 @@ type JobInfo struct {
 	Owner     string            `json:"owner,omitempty"`
 	Command   string            `json:"command"` // for people
 	State     manifest.State    `json:"state"`
-	Phase     string            `json:"phase,omitempty"` // while running: "preparing", "running", "collecting"
+	Phase     string            `json:"phase,omitempty"` // one of the phases, while running
 	Step      int               `json:"step"`            // index of the step that runs
 	Steps     []StepInfo        `json:"steps,omitempty"`
 	Priority  manifest.Priority `json:"priority"`
