@@ -67,6 +67,7 @@ func (f *follower) tellArtifact(root *os.Root, a manifest.Artifact) error {
 			if err := f.w.Write(api.FrameArtifactData, buf[:n]); err != nil {
 				return err
 			}
+			f.alive() // it has nothing to say while it hears this, and a line that carries nothing ends in the write
 		}
 		if err == io.EOF {
 			return f.w.Write(api.FrameArtifactEnd)

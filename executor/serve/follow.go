@@ -18,6 +18,12 @@ import (
 // logPiece is how many bytes of a log ride in one frame at most.
 const logPiece = 256 << 10
 
+// maxSilence is how long a client that follows a job may say nothing. One that is there says
+// something when it was quiet for seconds, and answers pings; of one whose line was cut nobody may
+// ever tell, and its sshd keeps the connection for hours. One that was stopped for longer, or
+// whose output nobody took, connects again and goes on where it was.
+const maxSilence = 3 * time.Minute
+
 // follower tells one client what happens to a job.
 type follower struct {
 	*stream
@@ -60,6 +66,9 @@ func (st *stream) follow(want api.Follow, accepted *api.Accepted) error {
 			return err
 		}
 	}
+	if !want.Once { // whoever reads a log page by page reads as slowly as they like, and does not come back
+		st.silence = maxSilence
+	}
 	st.heard = make(chan struct{})
 	go func() {
 		defer close(st.heard)
@@ -76,6 +85,8 @@ func (f *follower) closeLog() {
 
 // tell sends what changes until there is nothing more to say.
 func (f *follower) tell() error {
+	asking := time.NewTicker(maxSilence / 3)
+	defer asking.Stop()
 	for {
 		v := f.watch.View()
 		if err := errors.Join(f.tellState(v), f.input.tell(v)); err != nil {
@@ -88,14 +99,15 @@ func (f *follower) tell() error {
 		if drained && (v.Ended || f.want.Once) {
 			return f.tellEnd(v)
 		}
-		if err := f.await(drained); err != nil {
+		if err := f.await(drained, asking.C); err != nil {
 			return err
 		}
 	}
 }
 
-// await waits for a change, or for credit when the log waits for that.
-func (f *follower) await(drained bool) error {
+// await waits for a change, or for credit when the log waits for that. It asks for a sign of life
+// meanwhile: a client that always hears something never asks itself.
+func (f *follower) await(drained bool, asking <-chan time.Time) error {
 	granted := f.credit.granted
 	if drained {
 		granted = nil
@@ -103,6 +115,8 @@ func (f *follower) await(drained bool) error {
 	select {
 	case <-f.watch.Changed():
 	case <-granted:
+	case <-asking:
+		return f.w.Write(api.FramePing)
 	case err := <-f.input.failed:
 		return err
 	case <-f.ctx.Done():
@@ -137,7 +151,7 @@ func (f *follower) tellLog(v engine.View) (drained bool, err error) {
 		if room == 0 {
 			return false, nil
 		}
-		chunk, next, err := f.log.Read(f.next, v.LogSize, f.only, f.buf[:min(room, int64(len(f.buf)))])
+		chunk, next, err := f.log.Read(f.next, v.LogSize, f.only, f.piece(min(room, v.LogSize-f.next)))
 		if errors.Is(err, io.EOF) {
 			f.next = v.LogSize
 			break
@@ -151,7 +165,17 @@ func (f *follower) tellLog(v engine.View) (drained bool, err error) {
 		f.next = next
 		f.credit.spent(next)
 	}
+	f.buf = nil // whoever follows a quiet job keeps no memory
 	return true, nil
+}
+
+// piece returns room for n bytes, or for as many as ride in one frame.
+func (f *follower) piece(n int64) []byte {
+	n = min(n, logPiece)
+	if int64(len(f.buf)) < n {
+		f.buf = make([]byte, n)
+	}
+	return f.buf[:n]
 }
 
 // openLog opens the log and finds where the client wants to begin.
@@ -164,7 +188,7 @@ func (f *follower) openLog(size int64) error {
 		if err != nil {
 			return err
 		}
-		f.log, f.buf = log, make([]byte, logPiece)
+		f.log = log
 	}
 	if f.found {
 		return nil

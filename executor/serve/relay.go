@@ -41,6 +41,7 @@ func (r *relay) hear() {
 	}
 	buf := make([]byte, 16<<10)
 	for {
+		r.f.alive()
 		frame, err := api.ReadFrame(r.f.r, buf)
 		if err == nil {
 			err = r.obey(frame)
@@ -51,7 +52,7 @@ func (r *relay) hear() {
 		if _, ours := errors.AsType[*api.Error](err); ours {
 			r.failed <- err
 		} else {
-			r.f.cancel() // the client has hung up
+			r.f.cancel() // the client has hung up, or is gone without a word
 		}
 		return
 	}

@@ -71,6 +71,9 @@ type stream struct {
 	w      *api.FrameWriter
 	spool  *inputs.Spool
 	heard  chan struct{} // closed when the follower's reader has ended
+
+	mu      sync.Mutex    // guards the time until which is read
+	silence time.Duration // that is allowed; 0: any, or the stream is over
 }
 
 // leave ends the sending side and waits for the other side to end its own, else the kernel
@@ -79,13 +82,26 @@ func (st *stream) leave() {
 	if half, ok := st.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
 		return
 	}
-	if err := st.conn.SetReadDeadline(time.Now().Add(farewell)); err != nil {
+	st.mu.Lock()
+	st.silence = 0
+	err := st.conn.SetReadDeadline(time.Now().Add(farewell))
+	st.mu.Unlock()
+	if err != nil {
 		return
 	}
 	if st.heard != nil {
 		<-st.heard
 	}
 	_, _ = io.Copy(io.Discard, st.r)
+}
+
+// alive gives a client more time, after a sign of life.
+func (st *stream) alive() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.silence > 0 {
+		_ = st.conn.SetReadDeadline(time.Now().Add(st.silence)) // who reads learns of a broken connection
+	}
 }
 
 // run obeys the first frames: a Submit with what belongs to it, or a Follow.
