@@ -49,8 +49,9 @@ func (b *board) update(fn func(*api.JobInfo)) {
 
 func (b *board) grew(size int64) { b.change(func(n *notice) { n.logSize = size }) }
 
+// input notes how far the job has taken its input. The writer and who ends it may come in any order.
 func (b *board) input(taken int64, closed bool) {
-	b.change(func(n *notice) { n.stdin, n.closed = taken, closed })
+	b.change(func(n *notice) { n.stdin, n.closed = max(n.stdin, taken), n.closed || closed })
 }
 
 func (b *board) read() notice {

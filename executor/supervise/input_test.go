@@ -183,3 +183,17 @@ func TestAnInputBeyondItsWindowIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAnInputThatTookItsEndStaysEnded(t *testing.T) {
+	t.Parallel()
+	b := newBoard(api.JobInfo{})
+	for _, said := range []struct {
+		taken  int64
+		closed bool
+	}{{5, false}, {9, true}, {7, false}} { // the writer's word can come behind that of who ended it
+		b.input(said.taken, said.closed)
+	}
+	if n := b.read(); !n.closed || n.stdin != 9 {
+		t.Errorf("closed %v at %d", n.closed, n.stdin)
+	}
+}
