@@ -4,6 +4,7 @@ package supervise
 
 import (
 	"os"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +14,11 @@ import (
 
 // stdinPiece is how much is written at a time, and so how finely it is acknowledged.
 const stdinPiece = 16 << 10
+
+// maxOwners bounds how many clients a job remembers that had its input before. What of theirs
+// waits is bounded by as many windows: beyond that the input changes hands no more until the job
+// has read some.
+const maxOwners = 64
 
 // input hands a client's bytes to the job. No more than api.StdinWindow of them wait here: what
 // the job does not read stays with the client.
@@ -30,10 +36,10 @@ type input struct {
 	closed   bool  // the job takes no more
 	pending  []byte
 	wake     chan struct{}
-	owner    string // the client whose input it is; empty: whoever sends
-	older    int    // bytes of others that were pending when the owner came
-	lost     map[string]bool
-	begun    bool // the last byte ended no line
+	owner    string   // the client whose input it is; empty: whoever sends
+	older    int      // bytes of others that were pending when the owner came
+	lost     []string // clients from which another took it, the last maxOwners of them
+	begun    bool     // the last byte ended no line
 }
 
 func newInput(b *board) (*input, error) {
@@ -58,7 +64,7 @@ func newTerminalInput(t *terminal, b *board) (*input, error) {
 }
 
 func (in *input) start(b *board) {
-	in.told, in.done, in.end, in.wake, in.lost = b.input, make(chan struct{}), -1, make(chan struct{}, 1), map[string]bool{}
+	in.told, in.done, in.end, in.wake = b.input, make(chan struct{}), -1, make(chan struct{}, 1)
 	go in.run()
 }
 
@@ -68,9 +74,9 @@ func (in *input) start(b *board) {
 func (in *input) take(name string) api.StdinOwner {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if name != in.owner && !in.lost[name] {
+	if name != in.owner && !slices.Contains(in.lost, name) && len(in.pending) <= maxOwners*api.StdinWindow {
 		if in.owner != "" {
-			in.lost[in.owner] = true
+			in.lost = append(in.lost[max(0, len(in.lost)-maxOwners+1):], in.owner)
 		}
 		in.owner, in.older = name, len(in.pending)
 	}

@@ -197,3 +197,33 @@ func TestAnInputThatTookItsEndStaysEnded(t *testing.T) {
 		t.Errorf("closed %v at %d", n.closed, n.stdin)
 	}
 }
+
+func TestManyOwnersOfOneInputLeaveABoundedRest(t *testing.T) {
+	t.Parallel()
+	in := &input{end: -1, wake: make(chan struct{}, 1)}
+	for i := range 10 * maxOwners {
+		name := fmt.Sprint(i)
+		o := in.take(name)
+		if o.Input != name {
+			break
+		}
+		if err := in.add(o.Received, make([]byte, api.StdinWindow)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(in.pending) > (maxOwners+1)*api.StdinWindow {
+		t.Errorf("%d bytes wait", len(in.pending))
+	}
+	in.pending = nil // the job reads all of it
+	for i := range 10 * maxOwners {
+		if name := fmt.Sprint("late", i); in.take(name).Input != name {
+			t.Fatalf("%s does not get it", name)
+		}
+	}
+	if len(in.lost) > maxOwners {
+		t.Errorf("%d clients are remembered", len(in.lost))
+	}
+	if o := in.take(fmt.Sprint("late", 10*maxOwners-2)); o.Input != fmt.Sprint("late", 10*maxOwners-1) {
+		t.Errorf("%s took it back", o.Input)
+	}
+}
