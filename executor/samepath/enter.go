@@ -25,6 +25,7 @@ const exitEnter = 125
 func Enter(args []string) int {
 	// Capabilities are a thread's own, and the thread that calls execve becomes the tool.
 	runtime.LockOSThread()
+	quitByKey()
 	if len(args) != 1 {
 		return exitEnter
 	}

@@ -141,7 +141,7 @@ func (s *supervisor) startThere(argv, env []string, attr *syscall.ProcAttr) (pid
 		return 0, nil, false, s.leavePlace(err)
 	}
 	defer w.Close()
-	if pid, done, err = s.children.start(w.File, w.Argv, w.Attr); err != nil {
+	if err = samepath.Held(func() error { pid, done, err = s.children.start(w.File, w.Argv, w.Attr); return err }); err != nil {
 		return 0, nil, false, s.leavePlace(samepath.Refused(err))
 	}
 	var no *cannot
