@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -257,32 +256,6 @@ func TestMasterOfTheUserIsReused(t *testing.T) {
 		conn.Close()
 	}
 	transfer(t, c, filepath.Join(s.Home, "f"), []byte("content"))
-}
-
-func TestOpenSSHConnectsWhereOurClientCannot(t *testing.T) {
-	t.Parallel()
-	s := sshtest.Start(t, sshtest.Options{})
-	if err := os.MkdirAll(filepath.Join(s.Dir, "r"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	d := &dialer{name: s.Name, resolver: hosts.Resolver{File: s.ConfigFile}, runtime: filepath.Join(s.Dir, "r")}
-	w, err := d.master(t.Context(), hosts.Destination{Host: s.Name}, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := w.NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out, err := session.Output("echo by ssh"); err != nil || string(out) != "by ssh\n" {
-		t.Errorf("%q, %v", out, err)
-	}
-	if err := w.Close(); err != nil {
-		t.Error(err)
-	}
-	if list, _ := filepath.Glob(filepath.Join(s.Dir, "r", "*")); len(list) > 0 {
-		t.Errorf("left %v", list)
-	}
 }
 
 func TestCancelledWhileAsking(t *testing.T) {

@@ -44,6 +44,8 @@ func TestMain(m *testing.M) {
 		os.Exit(echoDial())
 	case "serve":
 		os.Exit(echoServe())
+	case "master":
+		os.Exit(holdMaster(os.Args[2], os.Args[3], os.Args[4]))
 	case "sftp":
 		s, err := sftp.NewServer(struct {
 			io.Reader

@@ -1,16 +1,20 @@
 package connect
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -80,24 +84,35 @@ func echoes(c ssh.Conn) error {
 
 // ownMaster is an OpenSSH that this process started for what its own client lacks.
 type ownMaster struct {
-	args []string
-	path string
+	path  string
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when it is gone; its state is known then
 }
 
-// Close tells the master to leave.
-func (m ownMaster) Close() error {
+// masterLeaves is how long a master may take to leave by itself.
+const masterLeaves = 2 * time.Second
+
+// Close has the master leave, and makes it.
+func (m *ownMaster) Close() error {
 	defer os.Remove(m.path)
-	return exec.Command("ssh", append([]string{"-O", "exit"}, m.args...)...).Run()
+	_ = m.cmd.Process.Signal(syscall.SIGTERM)
+	timer := time.AfterFunc(masterLeaves, func() { _ = m.cmd.Process.Kill() })
+	defer timer.Stop()
+	if runtime.GOOS == "windows" { // it knows no such signal
+		_ = m.cmd.Process.Kill()
+	}
+	<-m.ended
+	return nil
 }
 
-// master has `ssh -M -N` connect, which goes to the background once it is let in. Only what the
-// person was not asked for before is asked for now: with all false, nothing.
+// master has `ssh -M -N` connect, as a child that ends with this process. Only what the person was
+// not asked for before is asked for now: with all false, nothing.
 func (d *dialer) master(ctx context.Context, dest hosts.Destination, all bool) (*wired, error) {
 	if err := ownDirectory(d.runtime); err != nil {
 		return nil, api.Errorf(api.Refused, "", "unable to keep the socket of ssh -M: %w", err)
 	}
-	m := d.ownMaster(dest)
-	flags := []string{"-M", "-N", "-f", "-o", "ControlPersist=no", "-o", "ClearAllForwardings=yes", "-o", "ForwardAgent=no"}
+	m := &ownMaster{path: filepath.Join(d.runtime, "m-"+strings.ToLower(rand.Text()[:12])), ended: make(chan struct{})}
+	flags := []string{"-M", "-N", "-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo " + masterReady, "-o", "ControlPersist=no", "-o", "ClearAllForwardings=yes", "-o", "ForwardAgent=no"}
 	env := append(os.Environ(), "SSH_AUTH_SOCK="+d.resolver.Agent)
 	var asks *relay
 	if all && d.prompt != nil {
@@ -113,7 +128,9 @@ func (d *dialer) master(ctx context.Context, dest hosts.Destination, all bool) (
 	if !all {
 		flags = append(flags, "-o", "PreferredAuthentications=gssapi-with-mic")
 	}
-	if err := d.letIn(ctx, append(flags, m.args...), env, asks, dest); err != nil {
+	m.cmd = exec.Command("ssh", append(flags, d.masterArgs(m.path, dest)...)...)
+	m.cmd.Env, m.cmd.SysProcAttr = env, endsWithUs()
+	if err := d.letIn(ctx, m, asks, dest); err != nil {
 		return nil, err
 	}
 	w, err := control(ctx, m.path)
@@ -125,47 +142,83 @@ func (d *dialer) master(ctx context.Context, dest hosts.Destination, all bool) (
 	return w, nil
 }
 
-func (d *dialer) ownMaster(dest hosts.Destination) ownMaster {
-	m := ownMaster{path: filepath.Join(d.runtime, "m-"+strings.ToLower(rand.Text()[:12]))}
-	m.args = append(m.args, "-S", m.path)
+func (d *dialer) masterArgs(path string, dest hosts.Destination) []string {
+	args := []string{"-S", path}
 	if d.resolver.File != "" {
-		m.args = append(m.args, "-F", d.resolver.File)
+		args = append(args, "-F", d.resolver.File)
 	}
 	if dest.Port != 0 {
-		m.args = append(m.args, "-p", strconv.Itoa(dest.Port))
+		args = append(args, "-p", strconv.Itoa(dest.Port))
 	}
-	m.args = append(m.args, "--", dest.String())
-	return m
+	return append(args, "--", dest.String())
 }
 
-// letIn runs ssh until it has gone to the background.
-func (d *dialer) letIn(ctx context.Context, args, env []string, asks *relay, dest hosts.Destination) error {
+// masterReady is what a master says when it has been let in and listens.
+const masterReady = "cyclops-let-in"
+
+// letIn starts a master and waits until it listens. It is gone when that fails.
+func (d *dialer) letIn(ctx context.Context, m *ownMaster, asks *relay, dest hosts.Destination) error {
 	said, err := os.CreateTemp(d.runtime, "ssh-")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(said.Name())
 	defer said.Close()
-	cmd := exec.CommandContext(ctx, "ssh", args...)
-	cmd.Stderr = said // a file: the one in the background would hold a pipe open
-	cmd.Env = env
-	err = cmd.Run()
+	m.cmd.Stderr = said // a file: nobody reads it later
+	listens, err := m.start()
+	if err != nil {
+		return api.Errorf(api.Auth, "", "%s does not let you in, and ssh cannot be run: %w", d.name, err)
+	}
+	select {
+	case ok := <-listens:
+		if ok {
+			return nil
+		}
+	case <-m.ended:
+	case <-ctx.Done():
+	}
+	m.Close()
 	switch {
-	case err == nil:
-		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case asks != nil && asks.declined() != nil:
 		return asks.declined()
 	}
 	text, _ := os.ReadFile(said.Name())
-	return api.Errorf(api.Auth, "ssh "+dest.String()+" shows the same", "%s does not let you in: %s", d.name, lastLine(text, err))
+	return api.Errorf(api.Auth, "ssh "+dest.String()+" shows the same", "%s does not let you in: %s", d.name, lastLine(text, m.cmd.ProcessState))
 }
 
-func lastLine(text []byte, err error) string {
+// start runs the master. The channel tells once whether it listens, false when it will not.
+func (m *ownMaster) start() (<-chan bool, error) {
+	out, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	m.cmd.Stdout = w
+	err = m.cmd.Start()
+	w.Close()
+	if err != nil {
+		out.Close()
+		return nil, err
+	}
+	go func() { defer close(m.ended); _ = m.cmd.Wait() }()
+	listens := make(chan bool, 1)
+	go func() {
+		defer out.Close()
+		lines := bufio.NewScanner(out)
+		for lines.Scan() && strings.TrimSpace(lines.Text()) != masterReady { // a shell's login files may say more
+		}
+		listens <- strings.TrimSpace(lines.Text()) == masterReady
+		_, _ = io.Copy(io.Discard, out) // until it ends
+	}()
+	return listens, nil
+}
+
+// lastLine is the last line of text; where there is none, how the process ended.
+func lastLine(text []byte, state *os.ProcessState) string {
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	if last := lines[len(lines)-1]; last != "" {
 		return last
 	}
-	return err.Error()
+	return state.String()
 }
