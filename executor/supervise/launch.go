@@ -8,8 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/environ"
@@ -82,17 +83,13 @@ func standIn(j, base *manifest.Job) {
 	}
 }
 
-// around is what is held where the job runs: by itself, or by the one beside which it runs.
-func (l *Launch) around() map[string][]string {
+// around names what is leased where the job runs: to itself, or to the one beside which it runs.
+func (l *Launch) around() iter.Seq[string] {
 	base, err := manifest.DecodeJob(l.Beside)
 	if err != nil {
-		return l.Leased
+		return maps.Keys(l.Leased)
 	}
-	held := map[string][]string{}
-	for name, n := range base.Needs {
-		held[name] = []string{strconv.Itoa(n)}
-	}
-	return held
+	return maps.Keys(base.Needs)
 }
 
 // SetEnviron fills in the login environment.

@@ -5,17 +5,18 @@ package supervise
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/command"
 	"github.com/cyclops-fpga/cyclops/executor/environ"
 	"github.com/cyclops-fpga/cyclops/executor/samepath"
 )
@@ -65,12 +66,11 @@ func (s *supervisor) tryPlace(host, setUp, env []string) (*samepath.Place, error
 	})
 }
 
-// boardOf returns a leased resource that is a piece of hardware: one that is leased by name and
-// not by count, or that is called a board. Its tools reach it through device files and set-uid helpers.
-func boardOf(leased map[string][]string) string {
-	for name, what := range leased {
-		counted := !slices.ContainsFunc(what, func(w string) bool { _, err := strconv.Atoi(w); return err != nil })
-		if !counted || name == "board" || strings.HasPrefix(name, "board.") {
+// boardOf returns a leased resource that is called a board. Its tools reach it through device files
+// and set-uid helpers.
+func boardOf(leased iter.Seq[string]) string {
+	for name := range leased {
+		if name == "board" || strings.HasPrefix(name, "board.") {
 			return name
 		}
 	}
@@ -144,7 +144,7 @@ func (s *supervisor) startThere(argv, env []string, attr *syscall.ProcAttr) (pid
 	if err = samepath.Held(func() error { pid, done, err = s.children.start(w.File, w.Argv, w.Attr); return err }); err != nil {
 		return 0, nil, false, s.leavePlace(samepath.Refused(err))
 	}
-	var no *cannot
+	var no *command.Cannot
 	switch err = w.Await(s.stop.ctx.Done()); {
 	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
 		s.seen()

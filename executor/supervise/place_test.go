@@ -174,9 +174,8 @@ func TestAutoNeverFailsAndRequireSaysWhy(t *testing.T) {
 			j.SamePath.Root = filepath.Join(home, "xilinx")
 			j.launch.Tools = []environ.Tool{{Name: "v", Setup: "source '" + home + "/xilinx/2025.1/settings64.sh'"}}
 		}, "directory of tools"},
-		"set-uid":     {func(j *job) { j.SetUID = true }, "set-uid"},
-		"board":       {func(j *job) { j.launch.Leased = map[string][]string{"board": {"1"}} }, "holds board"},
-		"a named one": {func(j *job) { j.launch.Leased = map[string][]string{"u250": {"card-3"}} }, "holds u250"},
+		"set-uid": {func(j *job) { j.SetUID = true }, "set-uid"},
+		"board":   {func(j *job) { j.launch.Leased = map[string][]string{"board": {"1"}} }, "holds board"},
 	} {
 		make := func() *job {
 			j := b.make(seenAt(b.tree()), sh("echo ran; pwd -P"))
