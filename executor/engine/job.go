@@ -21,6 +21,7 @@ type job struct {
 	needs    map[string]int
 	held     map[string][]string
 	accepted chan struct{} // closed when the store has it, or refused
+	ended    chan struct{} // closed when its manifest can be read, or it was refused
 	refused  error         // why it was never accepted; read behind accepted
 	copied   bool          // what the store gets was decided; a later start is another commit
 
@@ -55,7 +56,7 @@ func newJob(doc *manifest.Job, digest manifest.Sum) *job {
 				Terminal: doc.Terminal != nil,
 			},
 		},
-		after: doc.After, needs: doc.Needs, accepted: make(chan struct{}), watchers: map[*Watch]struct{}{},
+		after: doc.After, needs: doc.Needs, accepted: make(chan struct{}), ended: make(chan struct{}), watchers: map[*Watch]struct{}{},
 	}
 	for _, s := range doc.Steps {
 		j.row.About.Steps = append(j.row.About.Steps, api.StepInfo{Name: s.Name})
@@ -65,7 +66,10 @@ func newJob(doc *manifest.Job, digest manifest.Sum) *job {
 
 // restored is a job that the store had, with its document.
 func restored(row store.Job, doc *manifest.Job) *job {
-	j := &job{row: row, after: doc.After, needs: doc.Needs, accepted: make(chan struct{}), copied: true, watchers: map[*Watch]struct{}{}}
+	j := &job{
+		row: row, after: doc.After, needs: doc.Needs, accepted: make(chan struct{}), ended: make(chan struct{}), copied: true,
+		watchers: map[*Watch]struct{}{},
+	}
 	close(j.accepted)
 	return j
 }

@@ -32,7 +32,7 @@ func (e *Engine) startNext() {
 // begin starts one job. e.mu is held.
 func (e *Engine) begin(j *job, held map[string][]string) {
 	durable := j.copied
-	j.held, j.row.State, j.row.Started, j.phase = held, manifest.Running, time.Now().UTC(), "preparing"
+	j.held, j.row.State, j.row.Started, j.phase = held, manifest.Running, time.Now().UTC(), api.PhasePreparing
 	j.changed()
 	e.wg.Go(func() { e.run(j, durable) })
 }
@@ -226,6 +226,7 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.live, row.ID)
+	close(j.ended)
 	j.control = nil
 	j.changed()
 	orphans := e.queue.Done(row.ID, row.State == manifest.Succeeded)

@@ -317,6 +317,7 @@ func diskFull(err error) error {
 // refuse takes back a job that could not be made durable. e.mu is held.
 func (e *Engine) refuse(j *job, err error) {
 	delete(e.live, j.row.ID)
+	close(j.ended)
 	j.refused = err
 	orphans, waiting := e.queue.Remove(j.row.ID)
 	if !waiting {

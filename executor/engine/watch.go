@@ -55,6 +55,16 @@ func (e *Engine) Watch(ctx context.Context, id string) (*Watch, error) {
 // Changed gets a value after every change.
 func (w *Watch) Changed() <-chan struct{} { return w.wake }
 
+// Ended is closed when the job has ended.
+func (w *Watch) Ended() <-chan struct{} {
+	if w.j == nil {
+		over := make(chan struct{})
+		close(over)
+		return over
+	}
+	return w.j.ended
+}
+
 // View returns how the job stands now.
 func (w *Watch) View() View {
 	if w.j == nil {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/engine"
-	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
 // dialTime is how long a port may take to answer.
@@ -64,7 +63,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.forwards.leave(id)
-	defer job.close()
+	defer job.Close()
 	target, err := dialTarget(ctx, s.Host, to)
 	if err != nil {
 		writeError(w, err)
@@ -81,13 +80,13 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.WriteString(conn, s.switching(api.ForwardProtocol)); err != nil || !ok {
 		return
 	}
-	if err := api.Carry(s.ctx, job.ended, &readAhead{client, buffered.Reader}, target); err != nil {
+	if err := api.Carry(s.ctx, job.Ended(), &readAhead{client, buffered.Reader}, target); err != nil {
 		s.Log.Debug("forward ended early", "job", id, "to", to, "error", err)
 	}
 }
 
 // enterForward checks what is asked for and counts it in.
-func (s *Server) enterForward(ctx context.Context, r *http.Request, id, to string) (*runningJob, error) {
+func (s *Server) enterForward(ctx context.Context, r *http.Request, id, to string) (*engine.Watch, error) {
 	if !strings.EqualFold(r.Header.Get("Upgrade"), api.ForwardProtocol) {
 		return nil, api.Errorf(api.Invalid, "", "a forward needs Upgrade: %s", api.ForwardProtocol)
 	}
@@ -105,7 +104,7 @@ func (s *Server) enterForward(ctx context.Context, r *http.Request, id, to strin
 		watch.Close()
 		return nil, err
 	}
-	return watchRunning(s.ctx, watch), nil
+	return watch, nil
 }
 
 func mayForward(v engine.View) error {
@@ -117,39 +116,6 @@ func mayForward(v engine.View) error {
 		return api.Errorf(api.Conflict, "cyclops retry "+j.ID+" runs it again", "job %s has ended: there is nothing left to connect to", j.ID)
 	}
 	return nil
-}
-
-// runningJob says when a job has ended.
-type runningJob struct {
-	ended chan struct{}
-	stop  context.CancelFunc
-	gone  chan struct{}
-}
-
-func watchRunning(ctx context.Context, watch *engine.Watch) *runningJob {
-	ctx, stop := context.WithCancel(ctx)
-	j := &runningJob{ended: make(chan struct{}), stop: stop, gone: make(chan struct{})}
-	go func() {
-		defer close(j.gone)
-		defer watch.Close()
-		for {
-			if v := watch.View(); v.Ended || v.Info.State != manifest.Running {
-				close(j.ended)
-				return
-			}
-			select {
-			case <-watch.Changed():
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return j
-}
-
-func (j *runningJob) close() {
-	j.stop()
-	<-j.gone
 }
 
 func dialTarget(ctx context.Context, host, to string) (*net.TCPConn, error) {

@@ -211,26 +211,19 @@ const beat = time.Second
 
 // beating gives signs of life until the function it returns is called.
 func (st *stream) beating() (done func()) {
-	stop := make(chan struct{})
+	ctx, stop := context.WithCancel(st.ctx)
 	var told sync.WaitGroup
 	told.Go(func() {
-		every := time.NewTicker(beat)
-		defer every.Stop()
-		for {
+		for every := time.Tick(beat); ; {
 			select {
-			case <-every.C:
-			case <-stop:
+			case <-every:
+				_ = st.w.Write(api.FramePong) // who reads learns of a broken line
+			case <-ctx.Done():
 				return
-			}
-			if st.w.Write(api.FramePong) != nil {
-				return // who reads learns of the broken line
 			}
 		}
 	})
-	return func() {
-		close(stop)
-		told.Wait()
-	}
+	return func() { stop(); told.Wait() }
 }
 
 // streamOf reads which stream of a log is asked for; 0 means both.
