@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
@@ -40,6 +41,19 @@ func (e *Engine) recover(ctx context.Context) error {
 	}
 	e.removeLeftovers(leftovers)
 	return nil
+}
+
+// removeLeftovers removes what supervisors that were killed left behind, of those jobs in ids
+// that have ended.
+func (e *Engine) removeLeftovers(ids []string) {
+	e.mu.Lock()
+	ids = slices.DeleteFunc(ids, func(id string) bool { return e.live[id] != nil })
+	e.mu.Unlock()
+	e.wg.Go(func() {
+		if err := supervise.CleanUp(e.Data, ids...); err != nil {
+			e.Log.Warn("files that jobs left behind stay", "error", err)
+		}
+	})
 }
 
 // takeUp queues what waited and follows what runs.

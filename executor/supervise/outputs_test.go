@@ -113,7 +113,7 @@ func TestCancelWhileCollecting(t *testing.T) {
 	t.Parallel()
 	// Reading so large a hole takes far longer than the test has patience.
 	j := newBench(t).start(sh("truncate -s 1T huge"), func(j *manifest.Job) { j.Outputs.Keep = []string{"huge"} })
-	j.await("it was collecting", j.phase(phaseCollecting))
+	j.await("it was collecting", j.phase(api.PhaseCollecting))
 	begun := time.Now()
 	j.cancelNow(0)
 	m := j.end()

@@ -24,7 +24,7 @@ func TestCancelWhilePreparing(t *testing.T) {
 			j := newBench(t).make(argv("echo", "ran"))
 			j.launch.Tools = []environ.Tool{{Name: "slow", Setup: "sleep 1000"}}
 			j.begin()
-			j.await("it was preparing", j.phase(phasePreparing))
+			j.await("it was preparing", j.phase(api.PhasePreparing))
 			ask(j)
 			m := j.end()
 			if m.State != manifest.Cancelled || m.ExitCode != nil || m.Steps[0].Started != nil || j.text(0) != "" {

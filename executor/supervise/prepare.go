@@ -35,8 +35,7 @@ func (s *supervisor) prepare(ctx context.Context) ([]string, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	env := setUp
-	env = s.setTerm(env)
+	env := s.setTerm(setUp)
 	for _, v := range s.job.Env {
 		env = environ.Set(env, v.Name, v.Value)
 	}

@@ -20,13 +20,6 @@ import (
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
-// The phases of a running job.
-const (
-	phasePreparing  = "preparing"
-	phaseRunning    = "running"
-	phaseCollecting = "collecting"
-)
-
 // slimAfter is how long a job runs before the memory that preparing took is given back.
 const slimAfter = time.Second
 
@@ -57,7 +50,7 @@ func newSupervisor(ctx context.Context, l *Launch, j *manifest.Job) (*supervisor
 	started := now()
 	s.record.Started = &started
 	s.board = newBoard(api.JobInfo{
-		ID: j.ID, Name: j.Name, State: manifest.Running, Phase: phasePreparing, Accepted: l.Accepted,
+		ID: j.ID, Name: j.Name, State: manifest.Running, Phase: api.PhasePreparing, Accepted: l.Accepted,
 		Started: &started, Snapshot: j.Input.Snapshot, Workspace: j.Workspace.Name, Location: l.Data.Job(j.ID),
 		Terminal: j.Terminal != nil,
 	})
@@ -108,7 +101,7 @@ func (s *supervisor) run(ctx context.Context) error {
 	s.note(s.endStreams())
 	s.conclude(err)
 	if s.record.Steps[0].Started != nil {
-		s.phase(phaseCollecting)
+		s.phase(api.PhaseCollecting)
 		s.collect(ctx)
 	}
 	s.cleanUp()

@@ -47,7 +47,7 @@ func (s *supervisor) showStep(i int) {
 	for k, r := range s.record.Steps {
 		steps[k] = api.StepInfo{Name: r.Name, Started: r.Started, Ended: r.Ended, ExitCode: r.ExitCode}
 	}
-	s.board.update(func(info *api.JobInfo) { info.Phase, info.Step, info.Steps = "running", i, steps })
+	s.board.update(func(info *api.JobInfo) { info.Phase, info.Step, info.Steps = api.PhaseRunning, i, steps })
 }
 
 // runStep runs one step to its end and records how it ended. An error is ours, not the tool's.
@@ -56,7 +56,7 @@ func (s *supervisor) runStep(step manifest.Step, rec *manifest.StepRecord, env [
 	if s.in != nil && last {
 		s.in.last()
 	}
-	var no *cannot
+	var no *command.Cannot
 	if errors.As(err, &no) {
 		s.out.say("cyclops: " + no.Error() + "\n")
 		rec.ExitCode = &no.Code
@@ -98,6 +98,14 @@ func signalName(sig syscall.Signal) string {
 		return name[3:]
 	}
 	return fmt.Sprint(int(sig)) // a real-time signal
+}
+
+// commandOf returns the argv of a step.
+func commandOf(s manifest.Step) []string {
+	if s.Run != "" {
+		return []string{"/bin/sh", "-c", s.Run}
+	}
+	return s.Words()
 }
 
 // startStep starts a step in a session of its own.
@@ -183,7 +191,7 @@ func (f *foreground) send(sig unix.Signal) {
 
 // signal passes a signal on to the running step. One that ends a command ends the preparing too.
 func (s *supervisor) signal(sig unix.Signal) {
-	if s.board.read().info.Phase != phasePreparing {
+	if s.board.read().info.Phase != api.PhasePreparing {
 		s.group.signal(sig)
 		return
 	}

@@ -108,7 +108,8 @@ func (p *terminal) endInput() {
 	_, _ = unix.Write(p.fd, keys)
 }
 
-// read fills buf with what is there to read now. The terminal gives it in pieces of 4 KiB.
+// read fills buf with what is there to read now. The terminal gives it in pieces of 4 KiB. It needs
+// no lock: whoever reads is waited for before the terminal is closed.
 func (p *terminal) read(buf []byte) int {
 	n := 0
 	for n < len(buf) {

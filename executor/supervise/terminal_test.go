@@ -98,7 +98,7 @@ func TestASizeThatComesBeforeTheStepCounts(t *testing.T) {
 	j := b.make(argv("stty", "size"), onTerminal)
 	j.launch.Tools = waitFor(gate)
 	j.begin()
-	j.await("it was preparing", j.phase(phasePreparing))
+	j.await("it was preparing", j.phase(api.PhasePreparing))
 	j.w.JSON(api.FrameResize, api.Resize{Rows: 5, Cols: 6})
 	j.w.JSON(api.FrameResize, api.Resize{Rows: 7, Cols: 8})
 	j.w.Write(api.FrameStdinTake, []byte("{}")) // its answer says that the sizes were heard
