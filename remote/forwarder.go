@@ -34,6 +34,9 @@ type Forwarder struct {
 	endOnce   sync.Once
 	err       error // why the job is no longer followed; read behind ended
 	listeners []net.Listener
+
+	mu    sync.Mutex
+	queue []*waiting // connections that wait for the job to run, oldest first
 }
 
 // NewForwarder returns a Forwarder of a job that may not be submitted yet. failed is told what
@@ -181,9 +184,7 @@ func (f *Forwarder) accept(l net.Listener, to string) {
 }
 
 func (f *Forwarder) take(conn *net.TCPConn, to string) {
-	select {
-	case f.room <- struct{}{}:
-	default:
+	if !f.place() {
 		f.refuse(conn, to, api.Errorf(api.Refused, "close some", "%d connections are open already", api.MaxForwards))
 		return
 	}
@@ -195,10 +196,14 @@ func (f *Forwarder) take(conn *net.TCPConn, to string) {
 
 // carry takes one connection to the host once the job runs.
 func (f *Forwarder) carry(conn *net.TCPConn, to string) {
+	near := newWaiting(conn)
 	select {
 	case <-f.running:
-	case <-f.ended:
-	case <-f.ctx.Done():
+	default:
+		if !f.wait(near) {
+			conn.Close()
+			return
+		}
 	}
 	var host net.Conn
 	err := f.over()
@@ -209,7 +214,7 @@ func (f *Forwarder) carry(conn *net.TCPConn, to string) {
 		f.refuse(conn, to, err)
 		return
 	}
-	_ = api.Carry(f.ctx, f.ended, conn, host.(api.Duplex)) // what cut it, both sides see
+	_ = api.Carry(f.ctx, f.ended, near, host.(api.Duplex)) // what cut it, both sides see
 }
 
 // over says why no connection can be had any more.
