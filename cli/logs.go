@@ -62,13 +62,10 @@ func (app *App) logs(ctx context.Context, o *logsOptions, ref string) error {
 	if o.follow {
 		return app.followLog(ctx, o, host, ask)
 	}
-	session, err := host.client.Follow(ctx, ask)
-	if err != nil {
-		return err
-	}
-	defer session.Close()
+	attachment := host.client.Attach(nil, ask, nil)
+	defer attachment.Close()
 	out := newLogWriter(term.JobWriter(app.Out), term.JobWriter(app.Err), o.stamps)
-	_, err = session.Run(ctx, remote.Handler{Log: out.chunk})
+	_, err = attachment.Run(ctx, remote.Handler{Log: out.chunk})
 	return errors.Join(err, out.flush())
 }
 

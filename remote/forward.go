@@ -5,9 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
-	"strconv"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 )
@@ -41,24 +39,11 @@ type forwardConn struct {
 }
 
 func (f *forwardConn) open(job, to string) error {
-	request := "POST " + jobPath(api.PathForward, job) + "?to=" + url.QueryEscape(to) +
-		" HTTP/1.1\r\nHost: executor\r\nConnection: Upgrade\r\nUpgrade: " + api.ForwardProtocol +
-		"\r\n" + api.HeaderVersion + ": " + strconv.Itoa(api.Version) + "\r\n\r\n"
+	request := upgradeRequest(jobPath(api.PathForward, job)+"?to="+url.QueryEscape(to), api.ForwardProtocol)
 	if _, err := io.WriteString(f.Conn, request); err != nil {
 		return err
 	}
-	response, err := http.ReadResponse(f.r, nil)
-	if err != nil {
-		return err
-	}
-	if response.StatusCode == http.StatusSwitchingProtocols {
-		return nil
-	}
-	defer response.Body.Close()
-	if _, err := readResponse(response); err != nil {
-		return err
-	}
-	return api.Errorf(api.Invalid, "", "the executor answered %s instead of a connection", response.Status)
+	return readUpgrade(f.r, "a connection")
 }
 
 func (f *forwardConn) Read(p []byte) (int, error) { return f.r.Read(p) }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -21,7 +19,7 @@ type Handler struct {
 	Artifact func(name string, size int64, r io.Reader) error
 }
 
-// Session follows one job over one exchange.
+// Session is one exchange that a job was accepted on and that can follow it: Attach does.
 type Session struct {
 	Accepted api.Accepted // zero unless the session submitted the job
 
@@ -36,11 +34,7 @@ type Session struct {
 	acked  int64
 }
 
-// Follow opens a session on a job that was submitted before.
-func (c *Client) Follow(ctx context.Context, f api.Follow) (*Session, error) {
-	return c.follow(ctx, f, newVoice(&f, -1), answerLimit)
-}
-
+// follow opens a session on a job that was submitted before.
 func (c *Client) follow(ctx context.Context, f api.Follow, v *voice, limit time.Duration) (*Session, error) {
 	s, err := c.stream(ctx)
 	if err != nil {
@@ -66,9 +60,7 @@ func (c *Client) stream(ctx context.Context) (*Session, error) {
 	s := &Session{client: c, buf: make([]byte, api.MaxFrame)}
 	s.conn = newPulse(conn, func() error { return s.w.Write(api.FramePing) })
 	s.r = bufio.NewReaderSize(s.conn, 256<<10)
-	request := "POST " + api.PathStream + " HTTP/1.1\r\nHost: executor\r\nConnection: Upgrade\r\nUpgrade: " + api.UpgradeProtocol +
-		"\r\n" + api.HeaderVersion + ": " + strconv.Itoa(api.Version) + "\r\n\r\n"
-	s.w = api.NewFrameWriter(&prefixWriter{w: conn, prefix: []byte(request)})
+	s.w = api.NewFrameWriter(&prefixWriter{w: conn, prefix: []byte(upgradeRequest(api.PathStream, api.UpgradeProtocol))})
 	return s, nil
 }
 
@@ -89,30 +81,11 @@ func (p *prefixWriter) Write(data []byte) (int, error) {
 }
 
 // upgrade reads the answer to the request for an upgrade.
-func (s *Session) upgrade() error {
-	response, err := http.ReadResponse(s.r, nil)
-	if err != nil {
-		return err
-	}
-	if response.StatusCode == http.StatusSwitchingProtocols {
-		return nil
-	}
-	defer response.Body.Close()
-	if _, err := readResponse(response); err != nil {
-		return err
-	}
-	return api.Errorf(api.Invalid, "", "the executor answered %s instead of a stream", response.Status)
-}
+func (s *Session) upgrade() error { return readUpgrade(s.r, "a stream") }
 
-// Run tells h what happens until the job has ended and its result is here, or, after a Follow
+// run tells h what happens until the job has ended and its result is here, or, after a Follow
 // with Once, until the log's end. A nil Result without an error means that there is none yet.
-// Cancelling ctx ends the session; the job goes on.
-func (s *Session) Run(ctx context.Context, h Handler) (*api.Result, error) {
-	defer s.voice.shut()
-	return s.run(ctx, h)
-}
-
-// run is Run for a voice that goes on elsewhere. The session is closed when it returns.
+// Cancelling ctx ends the session; the job goes on. The session is closed when it returns.
 func (s *Session) run(ctx context.Context, h Handler) (*api.Result, error) {
 	stop := context.AfterFunc(ctx, func() { s.conn.Close() })
 	defer stop()
@@ -310,18 +283,6 @@ func remoteError(f api.Frame) error {
 	}
 	return e
 }
-
-// Stdin is the job's standard input. Closing it ends the input; a write fails with
-// io.ErrClosedPipe once the job takes no more.
-func (s *Session) Stdin() io.WriteCloser { return stdinWriter{s.voice} }
-
-// Signal sends a signal, named without SIG, to the job's processes.
-func (s *Session) Signal(name string) error {
-	return s.voice.order(api.FrameSignal, api.Signal{Name: name})
-}
-
-// Cancel asks for the job to be stopped, as Client.Cancel does.
-func (s *Session) Cancel(r api.CancelRequest) error { return s.voice.order(api.FrameCancel, r) }
 
 // Close ends the session; the job goes on.
 func (s *Session) Close() error {
