@@ -21,6 +21,8 @@ import (
 // App is what every verb works with.
 type App struct {
 	term.Streams
+	stdout    *term.Output // the same streams, where a write must not keep a command from ending
+	stderr    *term.Output
 	dirs      place.Dirs
 	self      []string // the command that starts this program again
 	sshConfig string
@@ -40,16 +42,23 @@ func Main(args []string, executor func(args []string) int) int {
 	if connect.AskpassRole(args) {
 		return connect.Askpass(args, os.Stdout)
 	}
-	app := &App{Streams: term.Standard(), dirs: place.Default(), self: []string{self()}, screen: new(atomic.Pointer[screen])}
+	streams := term.Standard()
+	app := &App{Streams: streams, stdout: term.NewOutput(streams.Out), stderr: term.NewOutput(streams.Err), dirs: place.Default(), self: []string{self()}, screen: new(atomic.Pointer[screen])}
 	ctx, stop := untilInterrupt()
 	defer stop()
 	root := newRootCommand(app)
 	root.SetArgs(args[1:])
 	err := root.ExecuteContext(ctx)
 	if err != nil {
-		report(app.Err, term.UseColour(app.Err), err)
+		report(app.stderr, term.UseColour(app.Err), err)
 	}
 	return exitCode(err)
+}
+
+// stopOutput keeps output that nobody takes from holding up the end of a command.
+func (app *App) stopOutput() {
+	app.stdout.Stop()
+	app.stderr.Stop()
 }
 
 // untilInterrupt returns a context that Ctrl-C ends, unless it is to be ignored, as behind a script's &.

@@ -81,7 +81,7 @@ func (app *App) takeUp(ctx context.Context, f *attachFlags, host *openHost, id s
 	if err != nil {
 		return nil, err
 	}
-	t := &trip{app: app, ctx: ctx, flags: new(jobFlags), host: host, config: config, job: &manifest.Job{ID: id}, status: term.NewStatus(app.Err)}
+	t := &trip{app: app, ctx: ctx, flags: new(jobFlags), host: host, config: config, job: &manifest.Job{ID: id}, status: term.NewStatus(app.stderr)}
 	app.status = t.status
 	if err := t.findHome(ctx); err != nil {
 		t.status.Close()

@@ -146,7 +146,7 @@ func (c *contact) say() {
 		window.notice(text)
 	case !first:
 	case !term.IsTerminal(c.app.Err):
-		fmt.Fprintf(c.app.Err, "cyclops: lost contact with %s; trying again\n", c.host)
+		fmt.Fprintf(c.app.stderr, "cyclops: lost contact with %s; trying again\n", c.host)
 	case c.status != nil:
 		c.status.Over(func() string {
 			c.mu.Lock()
@@ -181,7 +181,7 @@ func (c *contact) back() {
 	case window.isRaw() && term.IsTerminal(c.app.Err):
 		window.redraw()
 	case !term.IsTerminal(c.app.Err):
-		fmt.Fprintf(c.app.Err, "cyclops: contact with %s is back after %s\n", c.host, human.Duration(away))
+		fmt.Fprintf(c.app.stderr, "cyclops: contact with %s is back after %s\n", c.host, human.Duration(away))
 	case c.status == nil:
 		c.app.warn("contact with %s is back after %s", c.host, human.Duration(away))
 	}

@@ -55,7 +55,7 @@ func (app *App) fetch(ctx context.Context, o *fetchOptions, word string, pattern
 	if err != nil {
 		return err
 	}
-	status := term.NewStatus(app.Err)
+	status := term.NewStatus(app.stderr)
 	defer status.Close()
 	app.status = status
 	contact := app.newContact(o.patience, config, firstOf(o.host, word), status)
@@ -85,7 +85,7 @@ func (app *App) fetch(ctx context.Context, o *fetchOptions, word string, pattern
 		app.warn("output %s is stale: this job did not write it", name)
 	}
 	if term.IsTerminal(app.Err) || app.verbose {
-		fmt.Fprintf(app.Err, "%s fetched (%s), %d here already\n", count(report.Files, "file", "files"), human.Size(report.Bytes), report.Same)
+		fmt.Fprintf(app.stderr, "%s fetched (%s), %d here already\n", count(report.Files, "file", "files"), human.Size(report.Bytes), report.Same)
 	}
 	return report.Err()
 }
@@ -112,7 +112,7 @@ func (app *App) place(ctx context.Context, r fetch.Request, source fetch.Source)
 	}
 	status := app.status
 	if status == nil {
-		status = term.NewStatus(app.Err)
+		status = term.NewStatus(app.stderr)
 		defer status.Close()
 	}
 	began := time.Now()

@@ -62,7 +62,7 @@ func (app *App) forward(ctx context.Context, hostFlag, ref string, words []strin
 	}
 	defer f.Close()
 	if info.State == manifest.Queued {
-		fmt.Fprintf(app.Err, "job %s is queued: connections wait until it runs\n", id)
+		fmt.Fprintf(app.stderr, "job %s is queued: connections wait until it runs\n", id)
 	}
 	p := app.forwardPatience()
 	p.Alive()
@@ -106,7 +106,7 @@ func (app *App) listen(ctx context.Context, host *openHost, id string, specs []r
 	for _, s := range specs {
 		if host.conn.Local() && leadsToItself(s) {
 			if v.tell {
-				fmt.Fprintf(app.Err, "port %d is this machine's own: the job listens there itself\n", s.Port)
+				fmt.Fprintf(app.stderr, "port %d is this machine's own: the job listens there itself\n", s.Port)
 			}
 			continue
 		}
@@ -116,7 +116,7 @@ func (app *App) listen(ctx context.Context, host *openHost, id string, specs []r
 			return nil, err
 		}
 		if v.tell || s.Port == 0 {
-			fmt.Fprintln(app.Err, forwardText(at, s.To, host.Name, id))
+			fmt.Fprintln(app.stderr, forwardText(at, s.To, host.Name, id))
 		}
 	}
 	return f, nil

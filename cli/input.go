@@ -73,7 +73,7 @@ func (s *screen) sendKeys(in *term.Input) {
 				typed <- append([]byte(nil), pass...)
 			}
 			if found {
-				s.signals.cancel(errDetached)
+				s.signals.end(errDetached)
 				return
 			}
 		}

@@ -52,7 +52,7 @@ func (app *App) install(ctx context.Context, name, binary string, asJSON bool) e
 }
 
 func (app *App) installOptions(binary string) install.Options {
-	return install.Options{Binary: binary, Self: app.self[0], Say: func(text string) { fmt.Fprintln(app.Err, text) }}
+	return install.Options{Binary: binary, Self: app.self[0], Say: func(text string) { fmt.Fprintln(app.stderr, text) }}
 }
 
 // offerInstall is what happens where a host has no executor: a person is asked whether to

@@ -19,6 +19,7 @@ type signalWatch struct {
 	cancel context.CancelCauseFunc
 	ch     chan os.Signal
 	done   chan struct{}
+	window func() // stops watching what concerns a raw terminal
 
 	mu      sync.Mutex
 	screen  *screen   // nil: no job is shown
@@ -35,7 +36,7 @@ func (e *interrupted) Error() string { return "interrupted" }
 // end with parent: Ctrl-C is the job's.
 func (app *App) watchSignals(parent context.Context) (*signalWatch, context.Context) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
-	w := &signalWatch{app: app, cancel: cancel, ch: make(chan os.Signal, 16), done: make(chan struct{})}
+	w := &signalWatch{app: app, cancel: cancel, ch: make(chan os.Signal, 16), done: make(chan struct{}), window: func() {}}
 	for _, s := range forwarded {
 		// What is ignored, as under nohup or behind a script's &, stays so.
 		if !signal.Ignored(s) {
@@ -52,15 +53,23 @@ func (app *App) watchSignals(parent context.Context) (*signalWatch, context.Cont
 	return w, ctx
 }
 
-// watchWindow adds the signals that concern a raw terminal.
-func (w *signalWatch) watchWindow() { signal.Notify(w.ch, ofWindow...) }
+// watchWindow handles the signals that concern a raw terminal until Close, also when it is raw no
+// longer: a program of Go's that has once asked for SIGTSTP would ignore it from then on.
+func (w *signalWatch) watchWindow(window *window) { w.window = window.watch() }
 
 // Close stops watching.
 func (w *signalWatch) Close() {
 	signal.Stop(w.ch)
 	close(w.ch)
 	<-w.done
+	w.window()
 	w.cancel(context.Canceled)
+}
+
+// end ends the command, also one whose output nobody takes.
+func (w *signalWatch) end(cause error) {
+	w.cancel(cause)
+	w.app.stopOutput()
 }
 
 // attach makes the signals those of the job that s shows; nil: the command's own again.
@@ -74,14 +83,9 @@ func (w *signalWatch) handle(s os.Signal) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	name := signalName(s)
-	if w.screen != nil && w.ofWindow(name) {
-		return
-	}
 	switch {
 	case w.screen == nil:
-		if name != "CONT" && name != "WINCH" && name != "TSTP" {
-			w.cancel(&interrupted{s})
-		}
+		w.end(&interrupted{s})
 	case name == "TERM" || name == "HUP":
 		w.leave(s)
 	case name == "INT":
@@ -91,23 +95,6 @@ func (w *signalWatch) handle(s os.Signal) {
 	default:
 		_ = w.screen.attachment.Signal(name)
 	}
-}
-
-// ofWindow handles what concerns only the terminal here.
-func (w *signalWatch) ofWindow(name string) bool {
-	window := w.screen.window
-	switch name {
-	case "WINCH":
-		window.fit()
-	case "TSTP":
-		window.suspend()
-		stopSelf()
-	case "CONT":
-		window.resume()
-	default:
-		return false
-	}
-	return true
 }
 
 // watched tells whether somebody presses keys who reads what is said.
@@ -121,13 +108,13 @@ func (w *signalWatch) interrupt(s os.Signal) {
 		return
 	}
 	if w.presses > 2 || w.presses > 1 && w.screen.contact.gone() {
-		fmt.Fprintln(w.app.Err) // the terminal echoed ^C
-		w.cancel(&interrupted{s})
+		w.end(&interrupted{s})
+		fmt.Fprintln(w.app.stderr) // the terminal echoed ^C
 		return
 	}
 	_ = w.screen.attachment.Signal(signalName(s))
 	if w.presses == 2 {
-		fmt.Fprintln(w.app.Err, "\r\ncyclops: the job was interrupted twice. Ctrl-C again leaves it running and returns; Ctrl-\\ kills it.")
+		fmt.Fprintln(w.app.stderr, "\r\ncyclops: the job was interrupted twice. Ctrl-C again leaves it running and returns; Ctrl-\\ kills it.")
 	}
 }
 
@@ -135,7 +122,7 @@ func (w *signalWatch) interrupt(s os.Signal) {
 // the signal comes again.
 func (w *signalWatch) leave(s os.Signal) {
 	if !w.screen.tie || w.tied != nil {
-		w.cancel(&interrupted{s})
+		w.end(&interrupted{s})
 		return
 	}
 	w.tied = s

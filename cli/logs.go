@@ -59,19 +59,20 @@ func (app *App) logs(ctx context.Context, o *logsOptions, ref string) error {
 	}
 	defer host.Close()
 	ask := api.Follow{Job: id, Log: true, Tail: o.tail, Since: from, Stream: o.stream, Once: !o.follow}
+	defer context.AfterFunc(ctx, app.stopOutput)()
 	if o.follow {
 		return app.followLog(ctx, o, host, ask)
 	}
 	attachment := host.client.Attach(nil, ask, nil)
 	defer attachment.Close()
-	out := newLogWriter(term.JobWriter(app.Out), term.JobWriter(app.Err), o.stamps)
+	out := newLogWriter(term.JobWriter(app.stdout), term.JobWriter(app.stderr), o.stamps)
 	_, err = attachment.Run(ctx, remote.Handler{Log: out.chunk})
 	return errors.Join(err, out.flush())
 }
 
 // followLog goes on through broken lines, as a screen without input.
 func (app *App) followLog(ctx context.Context, o *logsOptions, host *openHost, ask api.Follow) error {
-	status := term.NewStatus(app.Err)
+	status := term.NewStatus(app.stderr)
 	defer status.Close()
 	app.status = status
 	config, err := hosts.Load(app.dirs)
@@ -82,7 +83,7 @@ func (app *App) followLog(ctx context.Context, o *logsOptions, host *openHost, a
 	defer contact.quiet()
 	attachment := host.client.Attach(nil, ask, &contact.Patience)
 	defer attachment.Close()
-	out := newLogWriter(status.Writer(term.JobWriter(app.Out)), status.Writer(term.JobWriter(app.Err)), o.stamps)
+	out := newLogWriter(status.Writer(term.JobWriter(app.stdout)), status.Writer(term.JobWriter(app.stderr)), o.stamps)
 	_, err = attachment.Run(ctx, remote.Handler{Log: out.chunk})
 	return errors.Join(err, out.flush())
 }
@@ -106,6 +107,7 @@ type logWriter struct {
 	streams [2]io.Writer
 	stamps  bool
 	inLine  [2]bool
+	shown   int64 // where the log goes on behind what was written of it, without stamps
 }
 
 func newLogWriter(stdout, stderr io.Writer, stamps bool) *logWriter {
@@ -118,7 +120,8 @@ func (l *logWriter) chunk(c api.LogChunk) error {
 		i = 1
 	}
 	if !l.stamps {
-		_, err := l.streams[i].Write(c.Data)
+		n, err := l.streams[i].Write(c.Data)
+		l.shown = c.Offset + int64(n)
 		return err
 	}
 	return l.stamped(i, c)

@@ -60,7 +60,7 @@ func (app *App) logger() *slog.Logger {
 	if !app.verbose {
 		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(slog.NewTextHandler(app.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return slog.New(slog.NewTextHandler(app.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // chooseHost follows the precedence: flag, environment, cyclops.toml, user config, this machine.
@@ -119,7 +119,7 @@ func (app *App) journal() *journal.Journal { return journal.Open(app.dirs) }
 // warn prints one line for a person about something that did not stop the command.
 func (app *App) warn(format string, args ...any) {
 	line := term.Paint(term.UseColour(app.Err), term.Warn, "cyclops:") + " " + term.Clean(fmt.Sprintf(format, args...))
-	if !app.screen.Load().say(app.Err, line) {
-		fmt.Fprintln(app.Err, line)
+	if !app.screen.Load().say(app.stderr, line) {
+		fmt.Fprintln(app.stderr, line)
 	}
 }

@@ -84,7 +84,7 @@ func (app *App) ps(ctx context.Context, o psOptions) error {
 		return err
 	}
 	if page.Cursor != "" && term.IsTerminal(app.Err) {
-		fmt.Fprintf(app.Err, "there are more: --all, or --cursor %s\n", page.Cursor)
+		fmt.Fprintf(app.stderr, "there are more: --all, or --cursor %s\n", page.Cursor)
 	}
 	return nil
 }

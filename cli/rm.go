@@ -29,7 +29,7 @@ func newRmCommand(app *App) *cobra.Command {
 				return nil
 			})
 			if freed > 0 && term.IsTerminal(app.Err) {
-				fmt.Fprintf(app.Err, "freed %s\n", human.Size(freed))
+				fmt.Fprintf(app.stderr, "freed %s\n", human.Size(freed))
 			}
 			return err
 		},
@@ -50,7 +50,7 @@ func (app *App) eachJob(ctx context.Context, hostFlag string, refs []string, act
 		return errors.Join(failures...)
 	}
 	for _, err := range failures {
-		report(app.Err, term.UseColour(app.Err), err)
+		report(app.stderr, term.UseColour(app.Err), err)
 	}
 	return &exitError{code: exitCode(failures[0])}
 }

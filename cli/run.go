@@ -157,5 +157,5 @@ func (t *trip) conclude(undelivered error) {
 	if t.fetched != nil && t.fetched.Files > 0 && undelivered == nil {
 		text += fmt.Sprintf(", %s fetched (%s)", count(t.fetched.Files, "file", "files"), human.Size(t.fetched.Bytes))
 	}
-	fmt.Fprintf(t.app.Err, "%s %s\n", term.Paint(colour, stateColour(m.State), "●"), text)
+	fmt.Fprintf(t.app.stderr, "%s %s\n", term.Paint(colour, stateColour(m.State), "●"), text)
 }

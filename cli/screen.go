@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -35,6 +34,7 @@ type screen struct {
 	come     bool // attached to what runs already: it is to draw its screen again
 
 	attachment *remote.Attachment
+	out        *logWriter
 	window     *window                // nil: the job runs on pipes
 	raw        bool                   // keys go to the job as they are typed
 	shown      atomic.Pointer[window] // the same, for who warns meanwhile
@@ -74,7 +74,7 @@ func (s *screen) follow(ctx context.Context, client *remote.Client, session *rem
 	ask.From = s.resume.Offset
 	s.attachment = client.Attach(session, ask, &s.contact.Patience)
 	defer s.attachment.Close()
-	out := s.open()
+	s.out = s.open()
 	defer func() { s.close(true) }() // whatever happens, a panic too
 	s.signals.attach(s)
 	defer s.signals.attach(nil)
@@ -86,11 +86,11 @@ func (s *screen) follow(ctx context.Context, client *remote.Client, session *rem
 	}
 	result, err := s.attachment.Run(ctx, remote.Handler{
 		State:    s.state,
-		Log:      s.log(out),
+		Log:      s.log(),
 		Result:   func(r api.Result) error { return s.result(r, h) },
 		Artifact: h.Artifact,
 	})
-	err = errors.Join(err, out.flush())
+	err = errors.Join(err, s.out.flush())
 	s.close(err != nil)
 	s.contact.quiet()
 	return result, s.leave(err)
@@ -100,9 +100,9 @@ func (s *screen) follow(ctx context.Context, client *remote.Client, session *rem
 // safe if anybody sees them.
 func (s *screen) open() *logWriter {
 	if !s.terminal {
-		return newLogWriter(s.status.Writer(term.JobWriter(s.app.Out)), s.status.Writer(term.JobWriter(s.app.Err)), false)
+		return newLogWriter(s.status.Writer(term.JobWriter(s.app.stdout)), s.status.Writer(term.JobWriter(s.app.stderr)), false)
 	}
-	s.window = &window{in: s.app.In, out: s.app.Out, self: s.app.self, resize: func(rows, cols int) { _ = s.attachment.Resize(rows, cols) }}
+	s.window = &window{in: s.app.In, out: s.app.stdout, self: s.app.self, resize: func(rows, cols int) { _ = s.attachment.Resize(rows, cols) }}
 	s.shown.Store(s.window)
 	s.raw = s.input != "" && term.IsTerminal(s.app.In)
 	s.contact.show(s.window, s.way)
@@ -133,7 +133,7 @@ func (s *screen) begin() {
 	if s.window != nil {
 		s.window.again(s.resume.Modes)
 		if s.raw {
-			s.signals.watchWindow()
+			s.signals.watchWindow(s.window)
 			s.window.fit()
 		}
 		if s.raw && s.come {
@@ -156,18 +156,18 @@ func (s *screen) close(reset bool) {
 	if s.raw && s.began {
 		s.status.Hold(false)
 	}
-	s.resume = journal.Screen{Offset: s.attachment.Offset(), Modes: modes}
+	s.resume = journal.Screen{Offset: max(s.attachment.Offset(), s.out.shown), Modes: modes}
 }
 
 // log passes a broken pipe on: a local tool would have been ended by it.
-func (s *screen) log(out *logWriter) func(api.LogChunk) error {
+func (s *screen) log() func(api.LogChunk) error {
 	broken := false
 	return func(c api.LogChunk) error {
 		s.begin()
 		if broken {
 			return nil
 		}
-		err := out.chunk(c)
+		err := s.out.chunk(c)
 		if errors.Is(err, syscall.EPIPE) {
 			broken = true
 			return s.attachment.Signal("PIPE")
@@ -246,7 +246,7 @@ func queuedText(j api.JobInfo) string {
 func (s *screen) warn(text string) { s.app.warn("%s", text) }
 
 // say writes a line of ours where the terminal is raw; false: it is not, and any line will do.
-func (s *screen) say(f *os.File, text string) bool {
+func (s *screen) say(f *term.Output, text string) bool {
 	if s == nil {
 		return false
 	}

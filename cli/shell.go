@@ -63,7 +63,7 @@ func (app *App) shell(ctx context.Context, f *shellFlags, ref string, words []st
 	if err != nil {
 		return err
 	}
-	t := &trip{app: app, ctx: ctx, flags: new(jobFlags), host: host, status: term.NewStatus(app.Err)}
+	t := &trip{app: app, ctx: ctx, flags: new(jobFlags), host: host, status: term.NewStatus(app.stderr)}
 	app.status = t.status
 	defer t.Close()
 	if t.config, err = hosts.Load(app.dirs); err != nil {

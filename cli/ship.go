@@ -76,7 +76,7 @@ func (t *trip) entry(store string) journal.Entry {
 // sayCost tells with -v what an edit costs.
 func (t *trip) sayCost(objects int, bytes int64) {
 	if t.app.verbose {
-		fmt.Fprintf(t.app.Err, "cyclops: sending %s, %s before compression\n", count(objects, "object", "objects"), human.Size(bytes))
+		fmt.Fprintf(t.app.stderr, "cyclops: sending %s, %s before compression\n", count(objects, "object", "objects"), human.Size(bytes))
 	}
 }
 

@@ -76,7 +76,7 @@ func (app *App) load(ctx context.Context, f *jobFlags, args []string, dashed boo
 	if err != nil {
 		return nil, err
 	}
-	t.status = term.NewStatus(app.Err)
+	t.status = term.NewStatus(app.stderr)
 	t.status.Hold(app.asTool && !leadsGroup()) // others write to the same line
 	app.status = t.status
 	t.host = app.dial(host)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,9 +25,10 @@ const redrawAfter = 50 * time.Millisecond
 // window is the place where a job's own terminal shows: the bytes pass as they are. While it is
 // raw the keys do so too. A nil window is never raw.
 type window struct {
-	in, out *os.File
-	self    []string
-	resize  func(rows, cols int)
+	in     *os.File
+	out    *term.Output
+	self   []string
+	resize func(rows, cols int)
 
 	mu      sync.Mutex
 	raw     *term.Raw // nil: not raw
@@ -35,9 +37,10 @@ type window struct {
 	inLine  bool // the job left the cursor within a line
 	noticed bool
 	nudge   *time.Timer
+	closed  bool // there is nothing to give back while this process is stopped
 
 	isSet     atomic.Bool // raw is not nil
-	suspended bool        // mu is held until resume; only the goroutine of the signals looks
+	suspended bool        // mu is held until resume; only the goroutine of watch looks
 }
 
 // enter makes the terminal raw and starts its guard.
@@ -48,7 +51,7 @@ func (w *window) enter() error {
 		return nil
 	}
 	if w.guard == nil {
-		screen := w.out
+		screen := w.out.File()
 		if !term.IsTerminal(screen) {
 			screen = nil
 		}
@@ -69,7 +72,7 @@ func (w *window) leave(reset bool) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if reset && term.IsTerminal(w.out) {
+	if reset && w.out.Terminal() {
 		undo := w.modes.Reset()
 		if w.inLine && !w.modes.Alternate() {
 			undo += "\r\n"
@@ -97,6 +100,7 @@ func (w *window) close(reset bool) {
 	}
 	w.guard.Close()
 	w.guard = nil
+	w.closed = true
 }
 
 func (w *window) isRaw() bool {
@@ -145,19 +149,51 @@ func (w *window) redraw() {
 	w.nudge = time.AfterFunc(redrawAfter, w.fit)
 }
 
+// watch handles the signals that concern only the terminal here.
+func (w *window) watch() (stop func()) {
+	if len(ofWindow) == 0 {
+		return func() {}
+	}
+	ch, done := make(chan os.Signal, 16), make(chan struct{})
+	signal.Notify(ch, ofWindow...)
+	go func() {
+		defer close(done)
+		for s := range ch {
+			w.handle(signalName(s))
+		}
+	}()
+	return func() {
+		signal.Stop(ch)
+		close(ch)
+		<-done
+		if w.suspended { // and SIGCONT came too late
+			w.resume()
+		}
+	}
+}
+
+func (w *window) handle(name string) {
+	switch name {
+	case "WINCH":
+		w.fit()
+	case "TSTP":
+		w.suspend()
+		stopSelf()
+	case "CONT":
+		w.resume()
+	}
+}
+
 // suspend gives the terminal back while this process is stopped. The job's bytes wait: nothing
 // else may be written before resume.
 func (w *window) suspend() {
-	if w == nil {
-		return
-	}
 	w.mu.Lock()
-	if w.suspended {
+	if w.suspended || w.closed {
 		w.mu.Unlock()
 		return
 	}
 	w.suspended = true
-	if undo := w.modes.Reset(); undo != "" && term.IsTerminal(w.out) {
+	if undo := w.modes.Reset(); undo != "" && w.out.Terminal() {
 		io.WriteString(w.out, undo)
 	}
 	if w.raw != nil {
@@ -167,9 +203,6 @@ func (w *window) suspend() {
 
 // resume takes the terminal again, whoever stopped this process: a shell may have set it anew.
 func (w *window) resume() {
-	if w == nil {
-		return
-	}
 	if !w.suspended { // only the goroutine that suspends resumes
 		w.mu.Lock()
 	}
@@ -178,7 +211,7 @@ func (w *window) resume() {
 		if raw, err := term.MakeRaw(w.in, w.guard); err == nil {
 			w.raw = raw
 		}
-		if term.IsTerminal(w.out) {
+		if w.out.Terminal() {
 			io.WriteString(w.out, w.modes.Again())
 		}
 	}
@@ -192,7 +225,7 @@ func (w *window) resume() {
 
 // again switches the screen back to the modes that it had when it was left.
 func (w *window) again(modes string) {
-	if modes == "" || !term.IsTerminal(w.out) {
+	if modes == "" || !w.out.Terminal() {
 		return
 	}
 	_, _ = w.Write([]byte(modes))
@@ -209,11 +242,11 @@ func (w *window) state() string {
 }
 
 // say writes a line of ours between the job's bytes.
-func (w *window) say(f *os.File, text string) {
+func (w *window) say(f *term.Output, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	end := "\n"
-	if w.raw != nil && term.IsTerminal(f) {
+	if w.raw != nil && f.Terminal() {
 		end = "\r\n"
 		if w.inLine && !w.modes.Alternate() {
 			text = end + text
@@ -228,10 +261,10 @@ func (w *window) say(f *os.File, text string) {
 func (w *window) notice(text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.raw == nil || !w.modes.Whole() || !term.IsTerminal(w.out) {
+	if w.raw == nil || !w.modes.Whole() || !w.out.Terminal() {
 		return
 	}
-	rows, cols, _ := term.Size(w.out)
+	rows, cols, _ := term.Size(w.out.File())
 	if runes := []rune(text); cols > 1 && len(runes) > cols-1 {
 		text = string(runes[:cols-1])
 	}
@@ -260,6 +293,6 @@ func (w *window) clearNotice() {
 		return
 	}
 	w.noticed = false
-	rows, _, _ := term.Size(w.out)
+	rows, _, _ := term.Size(w.out.File())
 	io.WriteString(w.out, w.noticeAt(rows)+"\x1b8")
 }

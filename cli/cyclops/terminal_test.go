@@ -493,3 +493,23 @@ func TestLostContactIsSaidInPlace(t *testing.T) {
 	line.Up()
 	u.cyclops("", "cancel", "@1")
 }
+
+// A command that is busy with what comes behind its job, on a terminal that is no longer raw, can
+// be stopped as any command can.
+func TestStopsBehindItsJob(t *testing.T) {
+	t.Parallel()
+	u := terminalUser(t)
+	u.env = append(u.env, "PATH="+binaries+":"+os.Getenv("PATH"))
+	report := filepath.Join(u.home, "report")
+	if err := syscall.Mkfifo(report, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := u.consoleOf(exec.Command("bash", "--norc", "-ic", `cyclops run --status-file "$0" -- sh -c 'echo hi; read x'; echo "left with $?"; kill -KILL %1; wait`, report))
+	c.expect("hi\r\n")
+	c.settle(true)
+	c.send("\r")
+	c.expect("succeeded")
+	c.settle(false)
+	c.send("\x1a")
+	c.expect("Stopped")
+}

@@ -2,7 +2,6 @@ package term
 
 import (
 	"io"
-	"os"
 	"sync"
 	"time"
 
@@ -18,8 +17,8 @@ const refresh = 100 * time.Millisecond
 // Status is the line at the bottom of a terminal that says what is being done. It appears
 // when that has taken a second, and never on anything but a terminal.
 type Status struct {
-	f  *os.File
-	on bool
+	out *Output
+	on  bool
 
 	mu     sync.Mutex
 	text   func() string
@@ -32,9 +31,9 @@ type Status struct {
 	done   chan struct{}
 }
 
-// NewStatus returns a Status on f. Close it.
-func NewStatus(f *os.File) *Status {
-	s := &Status{f: f, on: IsTerminal(f), stop: make(chan struct{}), done: make(chan struct{})}
+// NewStatus returns a Status on out. Close it.
+func NewStatus(out *Output) *Status {
+	s := &Status{out: out, on: out.Terminal(), stop: make(chan struct{}), done: make(chan struct{})}
 	if s.on {
 		go s.loop()
 	} else {
@@ -111,15 +110,15 @@ func (s *Status) draw(now time.Time) {
 		return
 	}
 	if s.column { // only for what is urgent
-		io.WriteString(s.f, "\n")
+		io.WriteString(s.out, "\n")
 		s.column = false
 	}
-	width, _, err := xterm.GetSize(int(s.f.Fd()))
+	width, _, err := xterm.GetSize(int(s.out.File().Fd()))
 	if err != nil || width < 2 {
 		width = 80
 	}
 	runes := []rune(line)
-	io.WriteString(s.f, "\r\x1b[K"+string(runes[:min(len(runes), width-1)]))
+	io.WriteString(s.out, "\r\x1b[K"+string(runes[:min(len(runes), width-1)]))
 	s.shown = true
 }
 
@@ -139,7 +138,7 @@ func (s *Status) line(now time.Time) string {
 // erase wants mu.
 func (s *Status) erase() {
 	if s.shown {
-		io.WriteString(s.f, "\r\x1b[K")
+		io.WriteString(s.out, "\r\x1b[K")
 		s.shown = false
 	}
 }

@@ -28,9 +28,9 @@ func IsTerminal(f *os.File) bool {
 func (s Streams) Interactive() bool { return IsTerminal(s.In) && IsTerminal(s.Err) }
 
 // JobWriter returns where bytes of a job go: made safe on a terminal, as they are elsewhere.
-func JobWriter(f *os.File) io.Writer {
-	if IsTerminal(f) {
-		return NewSafeWriter(f)
+func JobWriter(o *Output) io.Writer {
+	if o.Terminal() {
+		return NewSafeWriter(o)
 	}
-	return f
+	return o
 }
