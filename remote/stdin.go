@@ -17,6 +17,7 @@ type stdin struct {
 	from  int64  // offset of kept; -1: the host has not said yet where this input begins
 	sent  int64  // offset up to which the present session has sent
 	mine  bool   // the host takes this input, as far as the present session knows
+	fresh bool   // and nothing was lost: its first word of it is about what the present session sends anyway
 	ended bool   // nothing follows kept
 	told  bool   // and the present session has said so
 	err   error  // the job takes no more
@@ -24,7 +25,7 @@ type stdin struct {
 
 // begin starts a session. What the last one sent counts once the host says that it has come.
 func (in *stdin) begin(fresh bool) {
-	in.mine, in.told = fresh, false
+	in.mine, in.fresh, in.told = fresh, fresh, false
 	in.sent = max(in.from, 0)
 }
 
@@ -67,6 +68,10 @@ func (in *stdin) owned(received int64) bool {
 		return false
 	}
 	in.drop(received)
+	if in.fresh {
+		in.fresh = false
+		return true
+	}
 	in.sent, in.mine, in.told = received, true, false
 	return true
 }

@@ -93,6 +93,30 @@ func TestInputGoesOnWhereTheHostHasIt(t *testing.T) {
 	})
 }
 
+// The host keeps what comes before the job runs: its first word after a Submit asks for nothing
+// again, each later one does.
+func TestInputAfterASubmitGoesOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newVoice(&api.Follow{Attach: true, Input: "me"}, 0)
+		write(t, v, "one ")
+		h := speak(t, v, true)
+		h.expect("16:0:one ")
+		v.owned(api.StdinOwner{Input: "me", Received: 0})
+		h.silent()
+		write(t, v, "two")
+		h.expect("16:4:two")
+		v.owned(api.StdinOwner{Input: "me", Received: 2})
+		h.expect("16:2:e two")
+		h.stop()
+		h = speak(t, v, false)
+		h.silent()
+		v.owned(api.StdinOwner{Input: "me", Received: 2})
+		h.expect("16:2:e two")
+		h.stop()
+	})
+}
+
 func TestInputOfAnAttachBeginsWhereTheHostSays(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -173,8 +173,8 @@ func (r *relay) tell(v engine.View) error {
 	if r.f.want.Input == "" || r.closed {
 		return nil
 	}
-	if v.Granted != r.granted && !v.StdinLost {
-		r.granted = v.Granted
+	// A word for each: the first one is no news to a client that has just submitted.
+	for ; r.granted < v.Granted && !v.StdinLost; r.granted++ {
 		owner := api.StdinOwner{Input: r.f.want.Input, Received: v.StdinFrom}
 		if err := r.f.w.JSON(api.FrameStdinOwner, owner); err != nil {
 			return err
