@@ -81,17 +81,18 @@ type job struct {
 	conn    net.Conn
 	w       *api.FrameWriter
 
-	mu     sync.Mutex
-	hello  api.ControlHello
-	states []api.JobInfo
-	size   int64
-	ack    int64
-	closed bool
-	owner  api.StdinOwner
-	owners int // how often that was said
-	event  chan struct{}
-	over   bool
-	missed bool // it had ended before anyone could connect
+	mu       sync.Mutex
+	hello    api.ControlHello
+	states   []api.JobInfo
+	size     int64
+	ack      int64
+	closed   bool
+	closedIn string // phase
+	owner    api.StdinOwner
+	owners   int // how often that was said
+	event    chan struct{}
+	over     bool
+	missed   bool // it had ended before anyone could connect
 }
 
 func argv(words ...string) func(*manifest.Job) {
@@ -185,6 +186,9 @@ func (j *job) listen() {
 			j.owners++
 		case f.Type == api.FrameStdinClosed:
 			j.closed = true
+			if len(j.states) > 0 {
+				j.closedIn = j.states[len(j.states)-1].Phase
+			}
 		case f.Type == api.FrameError:
 			j.t.Errorf("supervisor says %s", f.Payload)
 		}

@@ -227,3 +227,16 @@ func TestManyOwnersOfOneInputLeaveABoundedRest(t *testing.T) {
 		t.Errorf("%s took it back", o.Input)
 	}
 }
+
+func TestAJobWhoseInputIsTakenAwayIsNotTheOneThatEnded(t *testing.T) {
+	t.Parallel()
+	j := newBench(t).start(sh("read x"), onTerminal, withStdin)
+	j.await("it ran", j.phase(api.PhaseRunning))
+	j.send([]byte("x\n"), false)
+	wantExit(t, j.end(), manifest.Succeeded, 0)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.closed || j.closedIn != api.PhaseCollecting {
+		t.Errorf("its input closed %v while it was %q", j.closed, j.closedIn)
+	}
+}

@@ -98,10 +98,13 @@ func (s *supervisor) run(ctx context.Context) error {
 	if err == nil && s.stop.ctx.Err() == nil {
 		err = s.execute(ctx, env, dir)
 	}
+	ran := s.record.Steps[0].Started != nil
+	if ran {
+		s.phase(api.PhaseCollecting) // before the input closes: in a job that runs, that means that another has it
+	}
 	s.note(s.endStreams())
 	s.conclude(err)
-	if s.record.Steps[0].Started != nil {
-		s.phase(api.PhaseCollecting)
+	if ran {
 		s.collect(ctx)
 	}
 	s.cleanUp()
