@@ -131,3 +131,7 @@ func (p *Placer) tempName(a manifest.Artifact) string {
 	key := manifest.SumOf([]byte(text))
 	return scan.OwnMark + key.String()[:16]
 }
+
+// ownTemp names what an artifact is written to that is not gone on with after an interruption: another name for each fetch,
+// lest two of the same job put in place what the other has half written.
+func (p *Placer) ownTemp(a manifest.Artifact) string { return p.tempName(a) + "-" + p.own }

@@ -207,7 +207,7 @@ func (p *Placer) link(a manifest.Artifact) error {
 		}
 		return err
 	}
-	temp := p.tempName(a)
+	temp := p.ownTemp(a)
 	_ = in.Remove(temp)
 	target := a.Target
 	if runtime.GOOS == "windows" {

@@ -3,10 +3,12 @@ package fetch
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,6 +107,7 @@ type Placer struct {
 	wanted []manifest.Artifact // in the manifest's order, symlinks last
 	byName map[string]int      // index in wanted
 	taken  []atomic.Bool       // those that are settled or tried
+	own    string              // ends the names of files that are this fetch's alone
 	shared bool                // other jobs, in other processes, bring files to the same place
 
 	mu     sync.Mutex
@@ -132,7 +135,7 @@ func New(r Request) (*Placer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unable to find %s: %w", r.Root, err)
 	}
-	p := &Placer{req: r, byName: map[string]int{}, dirs: map[string]*os.Root{}, memory: semaphore.NewWeighted(inFlight)}
+	p := &Placer{req: r, own: strings.ToLower(rand.Text()[:8]), byName: map[string]int{}, dirs: map[string]*os.Root{}, memory: semaphore.NewWeighted(inFlight)}
 	p.report.Job = r.Manifest.Job
 	p.shared = r.Manifest.Workspace.Mode == manifest.Concurrent
 	if err := p.choose(); err != nil {

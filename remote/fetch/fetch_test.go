@@ -564,3 +564,44 @@ func TestRecordIsBounded(t *testing.T) {
 		t.Errorf("%d bytes, %v", info.Size(), err)
 	}
 }
+
+// Two fetches of the same job at once must not put in place what the other has half written.
+func TestTwoIdenticalFetchesAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	for i := range 20 {
+		b.artifact(fmt.Sprintf("d/%d", i), strings.Repeat(fmt.Sprint(i), 100_000))
+	}
+	one, err := New(b.request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The other one comes in between a write and its rename.
+	one.beforeRename = func(string) {
+		one.beforeRename = nil
+		other, err := New(b.request())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		half, err := create(other.root, path.Join("d", other.ownTemp(other.wanted[0])), other.wanted[0])
+		if err == nil {
+			_, err = half.WriteString("half")
+		}
+		if _, cerr := other.Close(); err != nil || cerr != nil {
+			t.Error(err, cerr)
+		}
+		half.Close()
+	}
+	for i := range one.wanted {
+		if err := one.small(t.Context(), Local(b.job), one.wanted[i]); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := one.Close(); err != nil {
+		t.Error(err)
+	}
+	for i := range 20 {
+		b.want(fmt.Sprintf("d/%d", i), strings.Repeat(fmt.Sprint(i), 100_000))
+	}
+}

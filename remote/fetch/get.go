@@ -58,7 +58,7 @@ func (p *Placer) pushed(a manifest.Artifact, r io.Reader) error {
 		return err
 	}
 	defer done()
-	temp := p.tempName(a)
+	temp := p.ownTemp(a)
 	f, err := create(in, temp, a)
 	if err != nil {
 		return err
@@ -204,7 +204,7 @@ func (p *Placer) small(ctx context.Context, src Source, a manifest.Artifact) err
 	if err != nil {
 		return err
 	}
-	temp := p.tempName(a)
+	temp := p.ownTemp(a)
 	f, err := create(in, temp, a)
 	if err != nil {
 		return err

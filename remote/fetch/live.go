@@ -10,7 +10,6 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
-	"github.com/cyclops-fpga/cyclops/remote/scan"
 )
 
 // maxLive is how large a file may be that is fetched anew each time it grows.
@@ -75,7 +74,7 @@ func (l *Live) take(ctx context.Context, src Source, f api.FileInfo) error {
 		return err
 	}
 	defer done()
-	temp := scan.OwnMark + "live-" + manifest.SumOf([]byte(l.p.req.Manifest.Job + "\x00" + a.Name)).String()[:16]
+	temp := l.p.ownTemp(a)
 	out, err := create(in, temp, a)
 	if err != nil {
 		return err
