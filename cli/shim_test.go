@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
 )
 
 // echoer stands for cyclops and prints its arguments, one a line.
@@ -134,5 +136,35 @@ func TestWhatShadowsAShim(t *testing.T) {
 		if e := s.entry(strings.Join(c.path, string(filepath.ListSeparator))); e.InPath != c.in || e.Shadowed != c.shadow {
 			t.Errorf("%v: %+v", c.path, e)
 		}
+	}
+}
+
+func TestRemovingShims(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	app := &App{}
+	put := func(tools ...string) {
+		for _, tool := range tools {
+			if err := (&shim{Tool: tool, file: filepath.Join(dir, tool)}).write("cyclops"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	left := func() (names []string) {
+		list, err := app.shims(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range list {
+			names = append(names, s.name())
+		}
+		return names
+	}
+	put("a", "b", "c")
+	if err := app.shimRm([]string{"a", "b", "a"}, dir); err != nil || !slices.Equal(left(), []string{"c"}) {
+		t.Errorf("named twice: %v, %v are left", err, left())
+	}
+	if err := app.shimRm([]string{"c", "d"}, dir); api.KindOf(err) != api.NotFound || !slices.Equal(left(), []string{"c"}) {
+		t.Errorf("not there: %v, %v are left", err, left())
 	}
 }

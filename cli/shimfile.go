@@ -31,6 +31,9 @@ type shim struct {
 	file  string
 }
 
+// name is what the shim is called by. Its file may have been given another one than the tool's.
+func (s *shim) name() string { return filepath.Base(s.file) }
+
 // toolName is what a shim may be called: a plain name, which needs no quoting anywhere.
 var toolName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+-]*$`)
 
