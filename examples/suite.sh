@@ -1,7 +1,8 @@
 #!/bin/bash
 # usage: examples/suite.sh [KEEP_DIR]    builds GNU make and runs its own test suite twice, here and by
 #        `cyclops run` on a host behind a real sshd, and compares what the suite says, line by line.
-#        SOURCE=DIR takes make's source from there, else `apt-get source` gets it.
+#        SOURCE=DIR takes make's source from there, else `apt-get source` gets it; where it cannot, nothing is
+#        compared, which is an error in CI alone.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cyclops=$root/bin/cyclops
@@ -28,8 +29,10 @@ source_of_make() {
 
 if [ -n "${SOURCE:-}" ]; then
   cp -a "$SOURCE" "$tmp/there"
-else
-  source_of_make
+elif ! source_of_make; then
+  echo "skipped: apt-get source does not bring make's source here; SOURCE=DIR takes it from DIR" >&2
+  [ -z "${CI:-}" ]
+  exit
 fi
 [ -x "$tmp/there/configure" ] || (cd "$tmp/there" && autoreconf -fi) >"$tmp/autoreconf.log" 2>&1 || { tail "$tmp/autoreconf.log" >&2; exit 1; }
 cp -a "$tmp/there" "$tmp/here"
