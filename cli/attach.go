@@ -68,7 +68,7 @@ func (app *App) attach(ctx context.Context, f *attachFlags, ref string) error {
 		undelivered = t.fetch(ctx)
 	}
 	t.conclude(undelivered)
-	return signals.settle(ctx, id, t.exit("", undelivered), undelivered)
+	return signals.settle(ctx, t.manifest, t.exit("", undelivered), undelivered)
 }
 
 // takeUp makes the trip of a job that is under way.

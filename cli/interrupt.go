@@ -10,6 +10,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
 // signalWatch turns signals to this process into what they mean for the job: before it is
@@ -142,18 +143,18 @@ func (w *signalWatch) explain(job string, err error) error {
 	return &exitError{code: code, err: api.Errorf(api.Cancelled, "cyclops attach "+job+" comes back to it, cyclops cancel "+job+" stops it", "detached: job %s goes on", job)}
 }
 
-// settle ends a command that a signal ended although the job has: a job that was tied to it is
-// cancelled, or its outputs are not all here.
-func (w *signalWatch) settle(ctx context.Context, job string, err, undelivered error) error {
+// settle ends a command that a signal ended although the job has: a job that was tied to it was
+// cancelled, unless the signal came too late for it, or its outputs are not all here.
+func (w *signalWatch) settle(ctx context.Context, m *manifest.Manifest, err, undelivered error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var e *interrupted
 	switch {
-	case w.tied != nil:
+	case w.tied != nil && m.State == manifest.Cancelled:
 		name := signalName(w.tied)
-		return &exitError{code: 128 + signalNumber(name), err: api.Errorf(api.Cancelled, "cyclops logs "+job+" shows what it wrote", "job %s was cancelled with this command, by SIG%s", job, name)}
+		return &exitError{code: 128 + signalNumber(name), err: api.Errorf(api.Cancelled, "cyclops logs "+m.Job+" shows what it wrote", "job %s was cancelled with this command, by SIG%s", m.Job, name)}
 	case undelivered != nil && errors.As(context.Cause(ctx), &e):
-		return &exitError{code: 128 + signalNumber(signalName(e.signal)), err: api.Errorf(api.Cancelled, "cyclops fetch "+job+" brings the rest", "interrupted: not all outputs of job %s are here", job)}
+		return &exitError{code: 128 + signalNumber(signalName(e.signal)), err: api.Errorf(api.Cancelled, "cyclops fetch "+m.Job+" brings the rest", "interrupted: not all outputs of job %s are here", m.Job)}
 	}
 	return err
 }

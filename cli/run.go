@@ -88,7 +88,7 @@ func (app *App) run(ctx context.Context, f *runFlags, args []string, dashed bool
 	ports.finish()
 	undelivered := t.fetch(ctx)
 	t.conclude(undelivered)
-	return signals.settle(ctx, t.job.ID, t.exit(f.statusFile, undelivered), undelivered)
+	return signals.settle(ctx, t.manifest, t.exit(f.statusFile, undelivered), undelivered)
 }
 
 // show prepares the screen, and the terminal of the job if it gets one.

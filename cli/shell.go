@@ -85,7 +85,7 @@ func (app *App) shell(ctx context.Context, f *shellFlags, ref string, words []st
 		return signals.explain(t.job.ID, err)
 	}
 	t.status.Say(nil)
-	return signals.settle(ctx, t.job.ID, t.exit("", nil), nil)
+	return signals.settle(ctx, t.manifest, t.exit("", nil), nil)
 }
 
 // step is what runs: a command, or the shell of the host's user.

@@ -513,3 +513,32 @@ func TestStopsBehindItsJob(t *testing.T) {
 	c.send("\x1a")
 	c.expect("Stopped")
 }
+
+// A job that had succeeded before the signal could cancel it was not cancelled.
+func TestTieOfJobThatSucceeded(t *testing.T) {
+	t.Parallel()
+	server := sshtest.Start(t, sshtest.Options{Name: "lab", MaxSessions: 100, Extra: []string{"MaxStartups 100"}})
+	line := server.Cutter()
+	u := newUser(t, server)
+	u.env = append(u.env, "CYCLOPS_SSH_CONFIG="+line.ConfigFile)
+	u.write("cyclops.toml", "name = \"terminal\"\n", 0o644)
+	begun, ended := filepath.Join(u.home, "begun"), filepath.Join(u.home, "ended")
+	cmd, _, stderr := u.piped("run", "--tie", "--", "sh", "-c", "touch "+begun+"; while [ ! -e "+ended+" ]; do sleep 0.05; done")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the job", func() bool { _, err := os.Stat(begun); return err == nil })
+	line.Down()
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := os.WriteFile(ended, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its end", func() bool {
+		found, _ := filepath.Glob(filepath.Join(u.home, "d", "jobs", "*", "manifest.json"))
+		return len(found) == 1
+	})
+	line.Up()
+	if code := exitCodeOf(cmd.Wait()); code != 0 || strings.Contains(stderr.String(), "cancelled") {
+		t.Errorf("code %d, %s", code, stderr)
+	}
+}
