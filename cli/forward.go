@@ -11,6 +11,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/remote"
+	"github.com/cyclops-fpga/cyclops/remote/hosts"
 	"github.com/cyclops-fpga/cyclops/remote/retry"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -64,22 +65,20 @@ func (app *App) forward(ctx context.Context, hostFlag, ref string, words []strin
 	if info.State == manifest.Queued {
 		fmt.Fprintf(app.stderr, "job %s is queued: connections wait until it runs\n", id)
 	}
-	p := app.forwardPatience()
-	p.Alive()
-	f.Start(p)
+	config, err := hosts.Load(app.dirs)
+	if err != nil {
+		return err
+	}
+	forever := hosts.Forever // whoever forwards ports says when to stop
+	contact := app.newContact(patienceFlag{&forever}, config, host.Name, nil)
+	defer contact.quiet()
+	contact.Alive()
+	f.Start(&contact.Patience)
 	select {
 	case <-f.Ended():
 		return f.Finish()
 	case <-ctx.Done():
 		return &exitError{code: exitCode(context.Cause(ctx))}
-	}
-}
-
-// forwardPatience waits for the host for ever: whoever forwards ports says when to stop.
-func (app *App) forwardPatience() *retry.Patience {
-	return &retry.Patience{
-		Lost: func(err error) { app.warn("%v; what was open is broken, the ports stay", err) },
-		Back: func() { app.warn("the line is back") },
 	}
 }
 

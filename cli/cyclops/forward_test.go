@@ -310,3 +310,29 @@ func TestForwardGoesOnWhenTheLineIsBack(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// A line that is lost is told as every command tells it.
+func TestForwardSaysThatContactIsLost(t *testing.T) {
+	t.Parallel()
+	server := sshtest.Start(t, sshtest.Options{Name: "lab", MaxSessions: 100, Extra: []string{"MaxStartups 100"}})
+	line := server.Cutter()
+	u := newUser(t, server)
+	u.env = append(u.env, "CYCLOPS_SSH_CONFIG="+line.ConfigFile)
+	to, open := echo(t), u.gate("job")
+	f := u.start(1, "forward", "job", "0:"+to)
+	if got, err := ask(f.ports[0], "hello"); got != "HELLO" || err != nil {
+		t.Errorf("it answers %q, %v", got, err)
+	}
+	line.Down()
+	if got := f.line(); got != "cyclops: lost contact with lab; trying again" {
+		t.Errorf("it says %q", got)
+	}
+	line.Up()
+	if got := f.line(); !strings.HasPrefix(got, "cyclops: contact with lab is back after ") {
+		t.Errorf("it says %q", got)
+	}
+	open()
+	if code := f.exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
