@@ -74,7 +74,7 @@ func (f *liveFetch) end() {
 }
 
 func (app *App) pollFiles(ctx context.Context, l live) {
-	l.request.Manifest, l.request.Dirs = &manifest.Manifest{Job: l.job}, app.dirs
+	l.request.Manifest, l.request.Dirs, l.request.Patterns = &manifest.Manifest{Job: l.job}, app.dirs, l.patterns
 	placer, err := fetch.NewLive(l.request, app.warn)
 	if err != nil {
 		app.warn("nothing is fetched while the job runs: %v", err)

@@ -7,21 +7,34 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
-// maxLive is how large a file may be that is fetched anew each time it grows.
-const maxLive = int64(1) << 30
+const (
+	maxLive      = int64(1) << 30 // bytes; how large a file may be that is fetched anew each time it grows
+	maxLiveFiles = 10_000
+	liveRest     = 10 // times what its last copy took is how long a file is left alone
+)
 
 // Live puts files of a job that runs in place, again each time they have changed. What it puts there the fetch at the
 // job's end replaces. Close it before that one begins. It is used by one goroutine.
 type Live struct {
-	p      *Placer
-	seen   map[string]api.FileInfo
-	warned map[string]bool
-	warn   func(format string, args ...any)
+	p    *Placer
+	seen map[string]liveFile
+	full bool // told that there are too many
+	warn func(format string, args ...any)
+}
+
+// liveFile is what is known of a file from the last time.
+type liveFile struct {
+	info   api.FileInfo
+	rests  time.Time // it is not copied again before
+	failed bool      // and was told: it is not tried again
 }
 
 // NewLive prepares for the job of r.Manifest, of which only the id is needed. warn is told once of each file that cannot be
@@ -31,7 +44,7 @@ func NewLive(r Request, warn func(format string, args ...any)) (*Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Live{p: p, seen: map[string]api.FileInfo{}, warned: map[string]bool{}, warn: warn}, nil
+	return &Live{p: p, seen: map[string]liveFile{}, warn: warn}, nil
 }
 
 // Close ends it.
@@ -40,20 +53,60 @@ func (l *Live) Close() error {
 	return err
 }
 
-// Take fetches what has changed since the last time. src opens files of the workspace.
+// Take fetches what has changed since the last time, of what the request's patterns match; without any, of everything. src
+// opens files of the workspace. A file that takes long to copy is copied less often.
 func (l *Live) Take(ctx context.Context, src Source, files []api.FileInfo) {
 	for _, f := range files {
-		before, ok := l.seen[f.Name]
-		if ctx.Err() != nil || l.warned[f.Name] || ok && before.Size == f.Size && before.Modified.Equal(f.Modified) {
-			continue
+		if ctx.Err() != nil {
+			return
 		}
-		err := l.take(ctx, src, f)
-		if err == nil {
-			l.seen[f.Name] = f
-		} else if ctx.Err() == nil && !errors.Is(err, errGone) {
-			l.warned[f.Name] = true
-			l.warn("%s is not fetched while the job runs: %v", f.Name, err)
+		if l.due(f) {
+			l.bring(ctx, src, f)
 		}
+	}
+}
+
+// due tells whether a file is to be fetched now.
+func (l *Live) due(f api.FileInfo) bool {
+	before, ok := l.seen[f.Name]
+	switch {
+	case ok:
+		changed := before.info.Size != f.Size || !before.info.Modified.Equal(f.Modified)
+		return changed && !before.failed && !time.Now().Before(before.rests)
+	case !l.matches(f.Name):
+		return false // nobody asked for it
+	case len(l.seen) < maxLiveFiles:
+		return true
+	case !l.full:
+		l.full = true
+		l.warn("no more than %d files are fetched while the job runs", maxLiveFiles)
+	}
+	return false
+}
+
+// matches tells whether a pattern matches a path or a directory above it, as the host reads patterns.
+func (l *Live) matches(name string) bool {
+	for _, pattern := range l.p.req.Patterns {
+		pattern = path.Clean(pattern)
+		for at := name; at != "." && at != "/"; at = path.Dir(at) {
+			if pattern == "." || doublestar.MatchUnvalidated(pattern, at) {
+				return true
+			}
+		}
+	}
+	return len(l.p.req.Patterns) == 0
+}
+
+func (l *Live) bring(ctx context.Context, src Source, f api.FileInfo) {
+	began := time.Now()
+	err := l.take(ctx, src, f)
+	now := time.Now()
+	switch {
+	case err == nil:
+		l.seen[f.Name] = liveFile{info: f, rests: now.Add(liveRest * now.Sub(began))}
+	case ctx.Err() == nil && !errors.Is(err, errGone):
+		l.seen[f.Name] = liveFile{failed: true}
+		l.warn("%s is not fetched while the job runs: %v", f.Name, err)
 	}
 }
 
