@@ -1,18 +1,15 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync/atomic"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/remote/connect"
-	xterm "golang.org/x/term"
 )
 
 // prompter asks on the terminal.
@@ -39,44 +36,17 @@ func (p *prompter) Prompt(ctx context.Context, ask connect.Prompt) (string, erro
 	if !strings.HasSuffix(ask.Text, " ") {
 		io.WriteString(safe, " ")
 	}
-	type reply struct {
-		text string
-		err  error
+	text, err := term.ReadLine(ctx, p.In, ask.Echo)
+	if !ask.Echo || ctx.Err() != nil {
+		fmt.Fprintln(p.Err) // for the one that was not echoed
 	}
-	state, stateErr := xterm.GetState(int(p.In.Fd()))
-	answered := make(chan reply, 1)
-	go func() {
-		text, err := p.read(ask.Echo)
-		answered <- reply{text, err}
-	}()
-	select {
-	case r := <-answered:
-		return r.text, r.err
-	case <-ctx.Done():
-		if stateErr == nil { // echo must come back although the read goes on
-			_ = xterm.Restore(int(p.In.Fd()), state)
-		}
-		fmt.Fprintln(p.Err)
+	switch {
+	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
-	}
-}
-
-func (p *prompter) read(echo bool) (string, error) {
-	if echo {
-		return readLine(p.In)
-	}
-	secret, err := xterm.ReadPassword(int(p.In.Fd()))
-	fmt.Fprintln(p.Err)
-	if err != nil {
+	case err != nil:
 		return "", api.Errorf(api.Auth, "", "unable to read the answer: %w", err)
+	case ask.Echo:
+		text = strings.TrimSpace(text)
 	}
-	return string(secret), nil
-}
-
-func readLine(f *os.File) (string, error) {
-	line, err := bufio.NewReaderSize(f, 1).ReadString('\n')
-	if err != nil && line == "" {
-		return "", api.Errorf(api.Auth, "", "unable to read the answer: %w", err)
-	}
-	return strings.TrimSpace(line), nil
+	return text, nil
 }
