@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 
 	"github.com/pkg/sftp"
 
@@ -261,9 +262,12 @@ func (l *line) open(ctx context.Context) (*channel, error) {
 
 // greetingFailed tells a line that broke from a server that says something else than SFTP.
 func greetingFailed(ctx context.Context, err error) error {
+	var system syscall.Errno // of the connection, as one that was reset
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.As(err, &system):
+		return lost(err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe), errors.Is(err, os.ErrClosed):
 		return lost(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -299,5 +300,38 @@ func TestGivingUpOnASilentLine(t *testing.T) {
 	c.Close()
 	if !errors.Is(err, context.Canceled) || time.Since(stopped) > 2*time.Second {
 		t.Errorf("%v after %v", err, time.Since(stopped))
+	}
+}
+
+// resetting is a host whose connections are reset as soon as they say something.
+type resetting struct{ at string }
+
+func (r resetting) Bulk(ctx context.Context) (io.ReadWriteCloser, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", r.at)
+}
+
+func TestResetWhileAChannelOpens(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 1))
+			_ = c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+		}
+	}()
+	c := New(resetting{l.Addr().String()}, 1, nil)
+	defer c.Close()
+	if _, err := c.Open(t.Context(), "f"); api.KindOf(err) != api.LostContact {
+		t.Errorf("kind %d, %v", api.KindOf(err), err)
 	}
 }
