@@ -29,6 +29,7 @@ type App struct {
 	status    *term.Status // of the job under way; nil without one
 	contact   *contact     // of the command under way; nil: nobody asked yet
 	screen    *atomic.Pointer[screen]
+	inherited inherited
 	verbose   bool
 	asTool    bool // called as a tool, by a shim: nothing of its own when all is well
 }
@@ -36,6 +37,7 @@ type App struct {
 // Main runs the command line and returns the process's exit code. executor is the other role
 // that this binary can play: `cyclops executor …`.
 func Main(args []string, executor func(args []string) int) int {
+	open := keepInherited()
 	if words, ok := executorRole(args); ok {
 		return executor(words)
 	}
@@ -43,7 +45,7 @@ func Main(args []string, executor func(args []string) int) int {
 		return connect.Askpass(args, os.Stdout)
 	}
 	streams := term.Standard()
-	app := &App{Streams: streams, stdout: term.NewOutput(streams.Out), stderr: term.NewOutput(streams.Err), dirs: place.Default(), self: []string{self()}, screen: new(atomic.Pointer[screen])}
+	app := &App{Streams: streams, stdout: term.NewOutput(streams.Out), stderr: term.NewOutput(streams.Err), dirs: place.Default(), self: []string{self()}, screen: new(atomic.Pointer[screen]), inherited: open}
 	ctx, stop := untilInterrupt()
 	defer stop()
 	root := newRootCommand(app)

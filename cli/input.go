@@ -86,20 +86,8 @@ func (s *screen) sendKeys(in *term.Input) {
 // passKeys waits for the host where sendKeys must not.
 func (s *screen) passKeys(typed <-chan []byte) {
 	stdin := s.attachment.Stdin()
-	lost := false
 	for keys := range typed {
-		if lost {
-			continue
-		}
-		if _, err := stdin.Write(keys); err != nil {
-			lost = true
-			s.mu.Lock()
-			running := s.running
-			s.mu.Unlock()
-			if running {
-				s.warn("another attach has the input now; " + s.keys.String() + " leaves the job running")
-			}
-		}
+		_, _ = stdin.Write(keys) // what the job no longer takes, as behind its end, is nobody's
 	}
 }
 

@@ -96,6 +96,7 @@ func (app *App) runHere(f *runFlags, file string, args []string, stdin *replayed
 			env = append(env, v)
 		}
 	}
+	app.inherited.passOn()
 	if stdin.untouched() {
 		return execHere(file, args, env)
 	}

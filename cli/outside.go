@@ -110,15 +110,15 @@ func (o *outside) text(found []string, host string) string {
 	if more := len(found) - maxNamed; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	verb := "lies"
+	verb, was := "lies", "was"
 	if len(found) > 1 {
-		verb = "lie"
+		verb, was = "lie", "were"
 	}
 	advice := "move it below the root or make it a submodule"
 	if parent := o.common(found); (scan.Place{Root: parent}).Check() == nil {
 		advice += ", or make " + parent + " the root with a cyclops.toml there"
 	}
-	return fmt.Sprintf("%s %s outside the root %s and was not sent to %s: %s", named, verb, o.root, host, advice)
+	return fmt.Sprintf("%s %s outside the root %s and %s not sent to %s: %s", named, verb, o.root, was, host, advice)
 }
 
 // common is the directory that holds the root and all that is outside it.

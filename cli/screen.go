@@ -89,6 +89,7 @@ func (s *screen) follow(ctx context.Context, client *remote.Client, session *rem
 		Log:      s.log(),
 		Result:   func(r api.Result) error { return s.result(r, h) },
 		Artifact: h.Artifact,
+		Taken:    s.taken,
 	})
 	err = errors.Join(err, s.out.flush())
 	s.close(err != nil)
@@ -173,7 +174,7 @@ func (s *screen) log() func(api.LogChunk) error {
 			return s.attachment.Signal("PIPE")
 		}
 		if err != nil {
-			return api.Errorf(api.Internal, "the job goes on; cyclops logs "+s.job+" has all of it", "unable to show the log: %w", err)
+			return api.Errorf(api.Internal, "cyclops logs "+s.job+" has all of it", "unable to show the log: %w", err)
 		}
 		return nil
 	}
@@ -215,6 +216,15 @@ func (s *screen) state(j api.JobInfo) {
 		return
 	}
 	sayState(s.status, j)
+}
+
+// taken says that what is typed or piped in here no longer gets to the job.
+func (s *screen) taken() {
+	if s.raw {
+		s.warn("another attach has the job's input now; " + s.keys.String() + " leaves the job running")
+		return
+	}
+	s.warn("another attach has the job's input now: no more of this one's is taken")
 }
 
 // sayState says what a job waits for.

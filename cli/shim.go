@@ -74,6 +74,9 @@ func (app *App) shimAdd(tools []string, host, dir string, flags []string) error 
 		if !toolName.MatchString(tool) {
 			return api.Errorf(api.Usage, "", "%q is no plain name of a tool", tool)
 		}
+		if tool == "cyclops" || tool == "cyclopsd" {
+			return api.Errorf(api.Usage, "", "a shim of %s would call itself on the host instead of Cyclops here", tool)
+		}
 	}
 	if err := app.checkShimFlags(flags); err != nil {
 		return err

@@ -17,6 +17,7 @@ type Handler struct {
 	Result   func(api.Result) error // before the artifacts that are pushed behind it
 	Log      func(api.LogChunk) error
 	Artifact func(name string, size int64, r io.Reader) error
+	Taken    func() // another client has the job's input now; at most once
 }
 
 // Session is one exchange that a job was accepted on and that can follow it: Attach does.
@@ -148,7 +149,7 @@ func (s *Session) handle(ctx context.Context, f api.Frame, h Handler, result **a
 		s.voice.acknowledge(off)
 		return err
 	case api.FrameStdinOwner:
-		return s.handleOwner(f)
+		return s.handleOwner(f, h)
 	case api.FrameStdinClosed:
 		s.voice.shut()
 	case api.FramePing:
@@ -174,12 +175,14 @@ func (s *Session) handleState(f api.Frame, h Handler) error {
 	return nil
 }
 
-func (s *Session) handleOwner(f api.Frame) error {
+func (s *Session) handleOwner(f api.Frame, h Handler) error {
 	var owner api.StdinOwner
 	if err := f.JSON(&owner); err != nil {
 		return err
 	}
-	s.voice.owned(owner)
+	if s.voice.owned(owner) && h.Taken != nil {
+		h.Taken()
+	}
 	return nil
 }
 

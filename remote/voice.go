@@ -154,15 +154,18 @@ func (v *voice) acknowledge(off int64) {
 	v.change.Broadcast()
 }
 
-// owned takes the host's word of whose input the job takes.
-func (v *voice) owned(o api.StdinOwner) {
+// owned takes the host's word of whose input the job takes, and tells whether it has just
+// become another client's.
+func (v *voice) owned(o api.StdinOwner) (taken bool) {
 	v.mu.Lock()
-	ours := o.Input == v.input && v.in.err == nil && v.in.owned(o.Received)
+	open := v.in.err == nil
+	ours := o.Input == v.input && open && v.in.owned(o.Received)
 	v.change.Broadcast()
 	v.mu.Unlock()
 	if !ours {
 		v.shut()
 	}
+	return open && o.Input != v.input
 }
 
 // shut says that the job takes no more input of this client.

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cyclops-fpga/cyclops/remote/sshtest"
@@ -21,6 +23,8 @@ var binaries string
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
+	// Where hang-ups are ignored, as below nohup, every program that is tried here would ignore them too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	dir, err := os.MkdirTemp("", "cyclops-bin")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

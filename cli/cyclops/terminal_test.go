@@ -283,12 +283,12 @@ func TestWatchers(t *testing.T) {
 	taker := u.console("attach", "@1")
 	taker.expect("ready\r\n")
 	taker.settle(true)
+	c.expect("another attach has the job's input now; ctrl-] d leaves the job running")
 	taker.send("mine\r")
 	for _, each := range []*console{c, watch, taker} {
 		each.expect("<mine>\r")
 	}
 	c.send("lost\r")
-	c.expect("another attach has the input now; ctrl-] d leaves the job running")
 	c.send(detach)
 	if code := c.exit(); code != 0 {
 		t.Errorf("exit code %d", code)

@@ -186,6 +186,12 @@ func (r *relay) tell(v engine.View) error {
 			return err
 		}
 	}
+	if v.StdinLost && !v.Ended && r.granted > 0 {
+		// Whose it is now is nobody's business; that it is another's must be said.
+		if err := r.f.w.JSON(api.FrameStdinOwner, api.StdinOwner{}); err != nil {
+			return err
+		}
+	}
 	if v.StdinClosed || v.StdinLost || v.Ended {
 		r.closed = true
 		return r.f.w.Write(api.FrameStdinClosed)

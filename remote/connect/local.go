@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -98,7 +99,20 @@ func (l *local) spawn(verb string) (*process, error) {
 		return nil, err
 	}
 	argv := append(append(append([]string{}, l.self...), "executor", verb), flag...)
-	return startProcess(exec.Command(argv[0], argv[1:]...))
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return !forExecutor(v) })
+	return startProcess(cmd)
+}
+
+// forExecutor tells which variables an executor starts with that a client starts: those of a login.
+// The rest would be in the environment of every later job, whoever's command happened to be first.
+func forExecutor(v string) bool {
+	name, _, _ := strings.Cut(v, "=")
+	switch name {
+	case "HOME", "USER", "LOGNAME", "SHELL", "PATH", "MAIL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "GORACE", "GOCOVERDIR":
+		return true
+	}
+	return strings.HasPrefix(name, "LC_") || strings.HasPrefix(name, "CYCLOPS_")
 }
 
 func (l *local) exec(ctx context.Context, command string, stdin io.Reader) (ExecResult, error) {

@@ -93,6 +93,18 @@ func (r *Report) Err() error {
 	return api.Errorf(api.Undelivered, hint, "unable to fetch %s: %w", first.Name, first.Err)
 }
 
+// sameClock is the difference between two clocks that says nothing: what it took to ask is in it. A
+// time that a tool has set on purpose, as tar does, must come as it is from a host whose clock is right.
+const sameClock = 250 * time.Millisecond
+
+// shift is how much later the host's clock is than ours.
+func (r *Request) shift() time.Duration {
+	if r.ClockOffset.Abs() < sameClock {
+		return 0
+	}
+	return r.ClockOffset
+}
+
 // Progress counts what a fetch has done.
 type Progress struct {
 	Files, TotalFiles int64
@@ -188,11 +200,7 @@ func (p *Placer) note(fn func(*Report)) {
 // end enters how one artifact went.
 func (p *Placer) end(name string, err error) {
 	p.files.Add(1)
-	var blocked errBlocked
-	switch {
-	case errors.As(err, &blocked):
-		p.note(func(r *Report) { r.Refused = append(r.Refused, manifest.Refusal{Path: name, Reason: blocked.reason}) })
-	case err != nil:
+	if err != nil {
 		p.note(func(r *Report) { r.Failed = append(r.Failed, Failure{name, explain(err)}) })
 	}
 }

@@ -164,7 +164,7 @@ func TestConflictsOfEveryType(t *testing.T) {
 	}
 	b.write("file", "x")
 	report := b.fetch(b.request())
-	if len(report.Conflicts) != 3 || len(report.Refused) != 2 || report.Files != 4 || len(report.Failed) != 0 {
+	if len(report.Conflicts) != 3 || len(report.Failed) != 2 || report.Files != 4 || len(report.Refused) != 0 {
 		t.Fatalf("%+v", report)
 	}
 	b.want("good", "new")

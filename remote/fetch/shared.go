@@ -93,7 +93,7 @@ func (p *Placer) localTime(a manifest.Artifact) time.Time {
 	if a.Modified.IsZero() {
 		return time.Time{}
 	}
-	t := a.Modified.Add(-p.req.ClockOffset)
+	t := a.Modified.Add(-p.req.shift())
 	if now := time.Now(); t.After(now) {
 		t = now
 	}
