@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -42,6 +43,12 @@ func buildAndRun(m *testing.M) int {
 			fmt.Fprintf(os.Stderr, "unable to build %s: %v\n%s", name, err, out)
 			return 1
 		}
+	}
+	// Nearly all of it is waiting, for networks that are cut and for real programs.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	return m.Run()
 }

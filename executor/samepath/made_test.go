@@ -113,7 +113,12 @@ func TestJobsComeAndGoAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if err := errors.Join(Sweep(filepath.Join(b.dir, "mounts0")), Sweep(filepath.Join(b.dir, "mounts1"))); err != nil || exists(filepath.Join(b.dir, "x")) {
+	// One executor's may lie in the other's: what is not empty yet goes with the next sweep.
+	var err error
+	for _, records := range []string{"mounts0", "mounts1", "mounts0"} {
+		err = errors.Join(err, Sweep(filepath.Join(b.dir, records)))
+	}
+	if err != nil || exists(filepath.Join(b.dir, "x")) {
 		t.Errorf("left: %v", err)
 	}
 }

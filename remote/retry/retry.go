@@ -60,7 +60,7 @@ func (p *Patience) Do(ctx context.Context, work func(ctx context.Context) error)
 			return nil
 		}
 		if ctx.Err() != nil {
-			return err
+			return context.Cause(ctx) // the work may have failed with no more than that it was cancelled
 		}
 		fresh, again := p.lost(err)
 		if !again {

@@ -336,3 +336,17 @@ func TestNoPatienceIsOneAttempt(t *testing.T) {
 		t.Errorf("%v after %d attempts", err, tries)
 	}
 }
+
+// Leaving while contact is lost ended with 130 when the work said only that it was cancelled.
+func TestDoSaysWhyItWasCancelled(t *testing.T) {
+	t.Parallel()
+	why := errors.New("detached")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	err := new(Patience).Do(ctx, func(ctx context.Context) error {
+		cancel(why)
+		return ctx.Err()
+	})
+	if !errors.Is(err, why) {
+		t.Errorf("got %v", err)
+	}
+}
