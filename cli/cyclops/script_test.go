@@ -10,9 +10,11 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/remote/sshtest"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -129,12 +131,37 @@ func setupSSH(env *testscript.Env, server *sshtest.Server, home, data string) er
 	return os.WriteFile(filepath.Join(home, ".config", "cyclops", "config.toml"), []byte(config), 0o600)
 }
 
-// cleanUp stops the executor that the script started, and the link, which goes with its socket's directory.
+// cleanUp stops what a script or a test started and left: the executor, jobs that were to go on, the link.
 func cleanUp(home, data string) {
 	stop := exec.Command(filepath.Join(binaries, "cyclopsd"), "stop", "--data", data)
 	stop.Env = append(os.Environ(), "HOME="+home)
 	_ = stop.Run()
+	endBelow(home)
 	_ = os.RemoveAll(home)
+}
+
+// endBelow ends every process whose working directory lies below dir: supervisors, which end their
+// jobs, and links.
+func endBelow(dir string) {
+	const patience, tick = 5 * time.Second, 20 * time.Millisecond
+	sig := syscall.SIGTERM
+	for began := time.Now(); ; time.Sleep(tick) { // what is not our child tells nobody of its end
+		if time.Since(began) > patience {
+			sig = syscall.SIGKILL
+		}
+		left := false
+		procs, _ := filepath.Glob("/proc/[0-9]*/cwd")
+		for _, cwd := range procs {
+			at, err := os.Readlink(cwd)
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(cwd)))
+			if err == nil && strings.HasPrefix(at, dir+"/") && syscall.Kill(pid, sig) == nil {
+				left = true
+			}
+		}
+		if !left || time.Since(began) > 2*patience {
+			return
+		}
+	}
 }
 
 // code runs a command and compares its exit code: code N CMD…
