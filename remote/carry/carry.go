@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"syscall"
@@ -268,8 +269,8 @@ func greetingFailed(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	case errors.As(err, &system):
 		return lost(err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe), errors.Is(err, os.ErrClosed):
-		return lost(err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe), errors.Is(err, os.ErrClosed), errors.Is(err, net.ErrClosed):
+		return lost(err) // or another channel of the set had it cut
 	}
 	return api.Errorf(api.Invalid, "ssh HOST true must print nothing: what start-up files print gets in the way", "unable to speak SFTP with the host: %w", err)
 }
