@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"os"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -105,12 +104,8 @@ func (t *trip) contactMade() { t.screen.contact.Alive() }
 
 // findHome finds the tree that the job came from, if this machine has it: its files go there.
 func (t *trip) findHome(ctx context.Context) error {
-	entry, err := t.app.journal().Lookup(t.job.ID)
-	if err != nil || entry.Root == "" {
-		return nil // sent from elsewhere
-	}
-	if info, err := os.Stat(entry.Root); err != nil || !info.IsDir() {
-		t.app.warn("%s is gone; cyclops fetch %s brings the job's files to another directory", entry.Root, t.job.ID)
+	entry, ok := t.app.treeOf(t.job.ID, "cyclops fetch "+t.job.ID+" brings the job's files to another directory")
+	if !ok {
 		return nil
 	}
 	spec, err := t.host.client.Spec(ctx, t.job.ID)

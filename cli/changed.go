@@ -37,16 +37,17 @@ func (t *trip) sayChanged() {
 		}
 	}
 	if len(changed) > 0 {
-		t.app.warn("the job changed %s, not fetched: the next run reverts that. To have it here: cyclops fetch %s %s", namedOf(changed), t.job.ID, shellWord(changed[0]))
+		t.app.warn("the job changed %s, not fetched: the next run reverts that. To have it here: cyclops fetch %s %s", namedOf(changed, maxReverted), t.job.ID, shellWord(changed[0]))
 	}
 	if len(gone) > 0 {
-		t.app.warn("the job removed %s, still here: the next run restores that on the host", namedOf(gone))
+		t.app.warn("the job removed %s, still here: the next run restores that on the host", namedOf(gone, maxReverted))
 	}
 }
 
-func namedOf(list []string) string {
-	named := strings.Join(list[:min(len(list), maxReverted)], ", ")
-	if more := len(list) - maxReverted; more > 0 {
+// namedOf names the first of a list and counts the rest.
+func namedOf(list []string, most int) string {
+	named := strings.Join(list[:min(len(list), most)], ", ")
+	if more := len(list) - most; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
 	return named

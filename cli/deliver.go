@@ -27,13 +27,19 @@ func (t *trip) takeResult(r api.Result) (err error) {
 	if t.manifest, err = decodeResult(&r); err != nil || t.root == nil {
 		return err
 	}
-	request := fetch.Request{Manifest: t.manifest, Root: t.root.Dir, Dirs: t.app.dirs, ClockOffset: time.Until(r.Clock)}
-	request.Pinned = t.pinned
-	if t.tree != nil {
-		request.Pinned = fetch.PinnedByTree(t.tree)
-	}
+	request := t.request()
+	request.Manifest, request.ClockOffset = t.manifest, time.Until(r.Clock)
 	t.placer, err = fetch.New(request)
 	return err
+}
+
+// request asks for files of the job to be put into the tree that it came from.
+func (t *trip) request() fetch.Request {
+	r := fetch.Request{Root: t.root.Dir, Dirs: t.app.dirs, Pinned: t.pinned}
+	if t.tree != nil {
+		r.Pinned = fetch.PinnedByTree(t.tree)
+	}
+	return r
 }
 
 func (t *trip) takeArtifact(name string, _ int64, r io.Reader) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/remote/fetch"
 	"github.com/cyclops-fpga/cyclops/remote/hosts"
+	"github.com/cyclops-fpga/cyclops/remote/journal"
 	"github.com/cyclops-fpga/cyclops/remote/ship"
 	"github.com/spf13/cobra"
 )
@@ -92,16 +93,26 @@ func (app *App) fetch(ctx context.Context, o *fetchOptions, word string, pattern
 
 // home is the tree that a job came from, if it is still there; else this directory.
 func (app *App) home(id string, r *fetch.Request) string {
-	entry, err := app.journal().Lookup(id)
-	if id == "" || err != nil || entry.Root == "" {
-		return "."
-	}
-	if info, err := os.Stat(entry.Root); err != nil || !info.IsDir() {
-		app.warn("%s is gone; the files go to this directory", entry.Root)
+	entry, ok := app.treeOf(id, "the files go to this directory")
+	if !ok {
 		return "."
 	}
 	r.Pinned = fetch.PinnedByMemory(ship.Recall(app.dirs, entry.Store, entry.Workspace), r.Manifest.Input.Snapshot)
 	return entry.Root
+}
+
+// treeOf finds the tree that a job was sent from, if this machine has it; instead says what
+// happens where it had it once.
+func (app *App) treeOf(id, instead string) (entry journal.Entry, ok bool) {
+	entry, err := app.journal().Lookup(id)
+	if id == "" || err != nil || entry.Root == "" {
+		return entry, false
+	}
+	if info, err := os.Stat(entry.Root); err != nil || !info.IsDir() {
+		app.warn("%s is gone; %s", entry.Root, instead)
+		return entry, false
+	}
+	return entry, true
 }
 
 // place puts what r asks for in place and shows how far it is.

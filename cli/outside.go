@@ -106,10 +106,6 @@ func below(path, dir string) bool {
 
 // text names the paths and says what helps.
 func (o *outside) text(found []string, host string) string {
-	named := strings.Join(found[:min(len(found), maxNamed)], ", ")
-	if more := len(found) - maxNamed; more > 0 {
-		named += fmt.Sprintf(" and %d more", more)
-	}
 	verb, was := "lies", "was"
 	if len(found) > 1 {
 		verb, was = "lie", "were"
@@ -118,7 +114,7 @@ func (o *outside) text(found []string, host string) string {
 	if parent := o.common(found); (scan.Place{Root: parent}).Check() == nil {
 		advice += ", or make " + parent + " the root with a cyclops.toml there"
 	}
-	return fmt.Sprintf("%s %s outside the root %s and %s not sent to %s: %s", named, verb, o.root, was, host, advice)
+	return fmt.Sprintf("%s %s outside the root %s and %s not sent to %s: %s", namedOf(found, maxNamed), verb, o.root, was, host, advice)
 }
 
 // common is the directory that holds the root and all that is outside it.

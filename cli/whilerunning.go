@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"path"
-	"sync"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -20,7 +19,6 @@ const liveEvery = 2 * time.Second
 type liveFetch struct {
 	stop func()
 	done chan struct{}
-	once sync.Once
 }
 
 // live describes whose files come where.
@@ -58,23 +56,19 @@ func (app *App) fetchWhileRunning(ctx context.Context, l live) *liveFetch {
 
 // fetchLive begins for this job and this tree.
 func (t *trip) fetchLive(ctx context.Context, patterns []string) *liveFetch {
-	r := fetch.Request{Root: t.root.Dir, Pinned: t.pinned}
-	if t.tree != nil {
-		r.Pinned = fetch.PinnedByTree(t.tree)
-	}
-	return t.app.fetchWhileRunning(ctx, live{t.host, t.job.ID, patterns, r})
+	return t.app.fetchWhileRunning(ctx, live{t.host, t.job.ID, patterns, t.request()})
 }
 
 // end waits until nothing is put in place any more.
 func (f *liveFetch) end() {
 	if f != nil {
-		f.once.Do(f.stop)
+		f.stop()
 		<-f.done
 	}
 }
 
 func (app *App) pollFiles(ctx context.Context, l live) {
-	l.request.Manifest, l.request.Dirs, l.request.Patterns = &manifest.Manifest{Job: l.job}, app.dirs, l.patterns
+	l.request.Manifest, l.request.Patterns = &manifest.Manifest{Job: l.job}, l.patterns
 	placer, err := fetch.NewLive(l.request, app.warn)
 	if err != nil {
 		app.warn("nothing is fetched while the job runs: %v", err)

@@ -57,20 +57,12 @@ func (c *Channels) Close() {
 	c.tasks.Wait()
 }
 
-// persist does work until it succeeds or fails for another reason than a broken line.
-func (c *Channels) persist(ctx context.Context, work func(context.Context) error) error {
-	if c.patience == nil {
-		return work(ctx)
-	}
-	return c.patience.Do(ctx, work)
-}
-
 // heard says that something came of what then broke off, unless that break is known already.
 func (c *Channels) heard() {
 	c.mu.Lock()
 	known := c.line == nil || c.line.isCut()
 	c.mu.Unlock()
-	if c.patience != nil && !known {
+	if !known {
 		c.patience.Alive()
 	}
 }

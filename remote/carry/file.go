@@ -56,7 +56,7 @@ func (f *File) begin() (*File, error) {
 }
 
 func (f *File) persist(work func(*sftp.File) error) error {
-	return f.c.persist(f.ctx, func(ctx context.Context) error { return f.with(ctx, work) })
+	return f.c.patience.Do(f.ctx, func(ctx context.Context) error { return f.with(ctx, work) })
 }
 
 func (f *File) with(ctx context.Context, work func(*sftp.File) error) error {
@@ -129,7 +129,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 
 // WriteAt writes as io.WriterAt does. It returns when the host has acknowledged all of p.
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
-	err := f.c.persist(f.ctx, func(ctx context.Context) error {
+	err := f.c.patience.Do(f.ctx, func(ctx context.Context) error {
 		if err := f.window.enter(ctx); err != nil {
 			return err
 		}
