@@ -2,10 +2,8 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
-	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/remote/fetch"
 	"github.com/cyclops-fpga/cyclops/remote/hosts"
@@ -108,13 +106,11 @@ func (t *trip) findHome(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	spec, err := t.host.client.Spec(ctx, t.job.ID)
+	job, err := t.host.spec(ctx, t.job.ID)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(spec, t.job); err != nil {
-		return api.Errorf(api.Invalid, "", "unable to read what the host says of job %s: %w", t.job.ID, err)
-	}
+	t.job = job
 	t.root = &project.Root{Dir: entry.Root, File: &project.File{}}
 	t.pinned = fetch.PinnedByMemory(ship.Recall(t.app.dirs, entry.Store, entry.Workspace), t.job.Input.Snapshot)
 	return nil

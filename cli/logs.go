@@ -63,10 +63,12 @@ func (app *App) logs(ctx context.Context, o *logsOptions, ref string) error {
 	if o.follow {
 		return app.followLog(ctx, o, host, ask)
 	}
-	attachment := host.client.Attach(nil, ask, nil)
-	defer attachment.Close()
-	out := newLogWriter(term.JobWriter(app.stdout), term.JobWriter(app.stderr), o.stamps)
-	_, err = attachment.Run(ctx, remote.Handler{Log: out.chunk})
+	return showLog(ctx, host.client.Attach(nil, ask, nil), newLogWriter(term.JobWriter(app.stdout), term.JobWriter(app.stderr), o.stamps))
+}
+
+func showLog(ctx context.Context, a *remote.Attachment, out *logWriter) error {
+	defer a.Close()
+	_, err := a.Run(ctx, remote.Handler{Log: out.chunk})
 	return errors.Join(err, out.flush())
 }
 
@@ -81,11 +83,8 @@ func (app *App) followLog(ctx context.Context, o *logsOptions, host *openHost, a
 	}
 	contact := app.newContact(o.patience, config, host.Name, status)
 	defer contact.quiet()
-	attachment := host.client.Attach(nil, ask, &contact.Patience)
-	defer attachment.Close()
 	out := newLogWriter(status.Writer(term.JobWriter(app.stdout)), status.Writer(term.JobWriter(app.stderr)), o.stamps)
-	_, err = attachment.Run(ctx, remote.Handler{Log: out.chunk})
-	return errors.Join(err, out.flush())
+	return showLog(ctx, host.client.Attach(nil, ask, &contact.Patience), out)
 }
 
 func parseSince(text string, now time.Time) (int64, error) {
