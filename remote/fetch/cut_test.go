@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -22,16 +21,6 @@ import (
 	"github.com/cyclops-fpga/cyclops/remote/retry"
 	"github.com/cyclops-fpga/cyclops/remote/sshtest"
 )
-
-// cuts is how often the line is cut in one test: CYCLOPS_CUTS, or few enough for every day.
-func cuts(t testing.TB) int {
-	t.Helper()
-	n, err := strconv.Atoi(os.Getenv("CYCLOPS_CUTS"))
-	if err != nil {
-		return 8
-	}
-	return n
-}
 
 // counting counts the bytes that come.
 type counting struct {
@@ -66,19 +55,6 @@ func overSSH(t testing.TB, s *sshtest.Server, config string) *counting {
 	return &counting{Opener: conn}
 }
 
-func cutEvery(c *sshtest.Cutter, bytes int64, times int) (done *atomic.Int64) {
-	done = new(atomic.Int64)
-	var cut func()
-	cut = func() {
-		c.Reset()
-		if done.Add(1) < int64(times) {
-			c.OnBytes(bytes, cut)
-		}
-	}
-	c.OnBytes(bytes, cut)
-	return done
-}
-
 // throughCuts fetches what b has over a line that is cut, and returns how many bytes came for each that is needed.
 func throughCuts(b *bed, s *sshtest.Server, each int64, n int) float64 {
 	b.Helper()
@@ -88,7 +64,7 @@ func throughCuts(b *bed, s *sshtest.Server, each int64, n int) float64 {
 	patience := &retry.Patience{Limit: time.Minute, Lost: func(error) { lost.Add(1) }, Back: func() { back.Add(1) }}
 	src := NewSFTP(b.job, carry.New(opener, 3, patience))
 	defer src.Close()
-	done := cutEvery(c, each, n)
+	done := c.ResetEvery(each, n)
 	report, err := Fetch(b.Context(), b.request(), src)
 	if err != nil || report.Err() != nil || report.Files != len(b.m.Artifacts) || len(b.leftovers()) > 0 {
 		b.Fatalf("%+v, %v, left %v", report, err, b.leftovers())
@@ -111,7 +87,7 @@ func throughCuts(b *bed, s *sshtest.Server, each int64, n int) float64 {
 
 func TestLargeThroughCuts(t *testing.T) {
 	t.Parallel()
-	n := cuts(t)
+	n := sshtest.Cuts()
 	b := newBed(t)
 	const each = 2 << 20
 	part := strings.Repeat("0123456789abcdef", each/16/4)
@@ -127,7 +103,7 @@ func TestLargeThroughCuts(t *testing.T) {
 
 func TestSmallThroughCuts(t *testing.T) {
 	t.Parallel()
-	n := cuts(t)
+	n := sshtest.Cuts()
 	b := newBed(t)
 	for i := range 30 * n {
 		b.artifact(fmt.Sprintf("d%d/f%d", i%7, i), fmt.Sprintf("%*d", 10+i%3000*11, i))

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,16 +22,6 @@ import (
 	"github.com/cyclops-fpga/cyclops/remote/retry"
 	"github.com/cyclops-fpga/cyclops/remote/sshtest"
 )
-
-// cuts is how often the line is cut in one test: CYCLOPS_CUTS, or few enough for every day.
-func cuts(t testing.TB) int {
-	t.Helper()
-	n, err := strconv.Atoi(os.Getenv("CYCLOPS_CUTS"))
-	if err != nil {
-		return 8
-	}
-	return n
-}
 
 // overSSH leads to s through c, and counts the bytes that are written.
 func overSSH(t testing.TB, s *sshtest.Server, c *sshtest.Cutter) *counting {
@@ -75,20 +64,6 @@ func (n *told) patience() *retry.Patience {
 	return &retry.Patience{Limit: time.Minute, Lost: func(error) { n.lost.Add(1) }, Back: func() { n.back.Add(1) }}
 }
 
-// cutEvery cuts the line so often, each time after so many bytes more.
-func cutEvery(c *sshtest.Cutter, bytes int64, times int) (done *atomic.Int64) {
-	done = new(atomic.Int64)
-	var cut func()
-	cut = func() {
-		c.Reset()
-		if done.Add(1) < int64(times) {
-			c.OnBytes(bytes, cut)
-		}
-	}
-	c.OnBytes(bytes, cut)
-	return done
-}
-
 func randomBytes(n int) string {
 	data := make([]byte, n)
 	_, _ = rand.Read(data)
@@ -98,14 +73,14 @@ func randomBytes(n int) string {
 func TestUploadThroughCuts(t *testing.T) {
 	t.Parallel()
 	const each = 4 << 20
-	n := cuts(t)
+	n := sshtest.Cuts()
 	b := newBed(t, map[string]string{"big": randomBytes(n * each * 5 / 4), "small": "s"})
 	s := sshtest.Start(t, sshtest.Options{})
 	c := s.Cutter()
 	opener, said := overSSH(t, s, c), new(told)
 	channels := carry.New(opener, 2, said.patience())
 	defer channels.Close()
-	done := cutEvery(c, each, n)
+	done := c.ResetEvery(each, n)
 	p := NewPlan(b.take(), b.recall())
 	incoming := t.TempDir()
 	up, err := p.Upload(t.Context(), incoming, channels, nil)

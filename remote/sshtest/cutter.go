@@ -7,8 +7,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -271,4 +273,27 @@ func (c *Cutter) count(n int) {
 	for _, f := range due {
 		f()
 	}
+}
+
+// Cuts is how often a line is cut in one test: CYCLOPS_CUTS, or few enough for every day.
+func Cuts() int {
+	n, err := strconv.Atoi(os.Getenv("CYCLOPS_CUTS"))
+	if err != nil {
+		return 8
+	}
+	return n
+}
+
+// ResetEvery resets the line after so many bytes, so many times, and counts how often it has.
+func (c *Cutter) ResetEvery(bytes int64, times int) (done *atomic.Int64) {
+	done = new(atomic.Int64)
+	var cut func()
+	cut = func() {
+		c.Reset()
+		if done.Add(1) < int64(times) {
+			c.OnBytes(bytes, cut)
+		}
+	}
+	c.OnBytes(bytes, cut)
+	return done
 }
