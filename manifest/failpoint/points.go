@@ -1,0 +1,126 @@
+// Package failpoint names the steps of a job's way that must hold, so that tests can break each one.
+// A build without the tag failpoints has no faults and pays nothing for the names.
+package failpoint
+
+// Point names one step; a fault strikes before it, in its place.
+type Point string
+
+// The steps of a client and its link.
+const (
+	ClientIndex    Point = "client.index"    // the stat index of a tree is saved
+	ClientJournal  Point = "client.journal"  // a job is noted in the user's journal
+	ClientUpload   Point = "client.upload"   // a stripe of a pack is uploaded
+	ClientSubmit   Point = "client.submit"   // the submit is sent
+	ClientAnswer   Point = "client.answer"   // the answer to it is read
+	ClientMemory   Point = "client.memory"   // what the host acknowledged is remembered
+	ClientFrame    Point = "client.frame"    // a frame of a followed job is read
+	ClientArtifact Point = "client.artifact" // bytes of an output are written here
+	ClientPlace    Point = "client.place"    // an output takes its place
+	ClientPlaced   Point = "client.placed"   // what was put there is noted
+	ClientFetched  Point = "client.fetched"  // the file of a large output is begun
+	LinkListen     Point = "link.listen"     // the link's socket is made
+	LinkDial       Point = "link.dial"       // the link connects to the host
+	LinkChannel    Point = "link.channel"    // a channel is opened for a client
+)
+
+// The steps of the daemon.
+const (
+	DaemonLock      Point = "daemon.lock"      // the data directory is taken
+	DaemonID        Point = "daemon.id"        // the store's id is written
+	DaemonStore     Point = "daemon.store"     // the database is opened
+	DaemonListen    Point = "daemon.listen"    // the API's socket is made
+	StoreBegin      Point = "store.begin"      // a transaction begins
+	StoreCommit     Point = "store.commit"     // it is committed
+	SubmitReceive   Point = "submit.receive"   // a submit has come whole
+	SpoolCreate     Point = "spool.create"     // the file of an inline pack is made
+	SpoolWrite      Point = "spool.write"      // a piece of it is written
+	PackVerify      Point = "pack.verify"      // a pack that came is read
+	PackSync        Point = "pack.sync"        // it is made durable
+	PackRename      Point = "pack.rename"      // it gets its name
+	PackSyncDir     Point = "pack.syncdir"     // and its name is made durable
+	PackHold        Point = "pack.hold"        // packs are kept for a job that is still to come
+	PackCheck       Point = "pack.check"       // a snapshot is looked at for what is missing
+	SpecDir         Point = "spec.dir"         // the job's directory is made
+	SpecWrite       Point = "spec.write"       // the copy of the job's document is written
+	AcceptCommit    Point = "accept.commit"    // the job is made durable
+	AcceptAnswer    Point = "accept.answer"    // its client is told
+	StartCommit     Point = "start.commit"     // a queued job is recorded as started
+	LaunchPrepare   Point = "launch.prepare"   // what a supervisor is told is gathered
+	LaunchStart     Point = "launch.start"     // a supervisor is forked
+	LaunchReady     Point = "launch.ready"     // its word is awaited
+	FollowDial      Point = "follow.dial"      // the daemon connects to a supervisor
+	FollowGreet     Point = "follow.greet"     // and hears who it is
+	EndRead         Point = "end.read"         // the manifest of an ended job is read
+	EndCommit       Point = "end.commit"       // the end is recorded
+	LoseKill        Point = "lose.kill"        // what is left of a lost job is ended
+	LoseRecord      Point = "lose.record"      // its manifest is written
+	CancelRecord    Point = "cancel.record"    // the manifest of a job that never ran is written
+	RequeueCommit   Point = "requeue.commit"   // a start that nothing came of is taken back
+	PriorityCommit  Point = "priority.commit"  // a job is moved in the queue
+	DrainCommit     Point = "drain.commit"     // draining is recorded
+	RemoveCommit    Point = "remove.commit"    // a job is forgotten
+	RemovePack      Point = "remove.pack"      // a pack that nothing names is deleted
+	RemoveAside     Point = "remove.aside"     // a job's directory is moved out of sight
+	RemoveTree      Point = "remove.tree"      // and deleted
+	SweepCommit     Point = "sweep.commit"     // packs that nothing names are forgotten
+	CompactMerge    Point = "compact.merge"    // many packs are copied into one
+	CompactCommit   Point = "compact.commit"   // a snapshot draws on that one
+	RecoverSweep    Point = "recover.sweep"    // files that the store does not know are deleted
+	RecoverRead     Point = "recover.read"     // the queue is read
+	RecoverFollow   Point = "recover.follow"   // a job that an earlier daemon started is followed
+	RecoverLeftover Point = "recover.leftover" // what killed supervisors left is removed
+)
+
+// The steps of a supervisor.
+const (
+	SuperviseRead    Point = "supervise.read"    // it reads what to run
+	SuperviseDir     Point = "supervise.dir"     // the job's directory is made
+	SuperviseReserve Point = "supervise.reserve" // room for the manifest is taken
+	SuperviseListen  Point = "supervise.listen"  // the control socket is made
+	SuperviseReady   Point = "supervise.ready"   // it says so
+	LogCreate        Point = "log.create"        // the log is made
+	LogIndex         Point = "log.index"         // a record of the log's index is written
+	LogWrite         Point = "log.write"         // and the bytes that it describes
+	LogSync          Point = "log.sync"          // the log is made durable
+	ApplyJournal     Point = "apply.journal"     // the workspace's journal is written
+	ApplyStage       Point = "apply.stage"       // its staging directory is made
+	ApplyClear       Point = "apply.clear"       // what is in the way is cleared
+	ApplyDir         Point = "apply.dir"         // a directory is made
+	ApplyWrite       Point = "apply.write"       // a file is written
+	ApplyRename      Point = "apply.rename"      // and takes the place of another
+	ApplyIndex       Point = "apply.index"       // what is there now is recorded
+	TmpMake          Point = "tmp.make"          // the job's TMPDIR is made
+	TmpRemove        Point = "tmp.remove"        // and removed
+	StepStart        Point = "step.start"        // the tool is started
+	StepSweep        Point = "step.sweep"        // what a job left running is ended
+	CollectWalk      Point = "collect.walk"      // outputs are looked for
+	CollectCopy      Point = "collect.copy"      // an output is copied
+	CollectSync      Point = "collect.sync"      // the copies are made durable
+	ManifestWrite    Point = "manifest.write"    // the manifest is written
+	ManifestSync     Point = "manifest.sync"     // and made durable
+	ManifestRename   Point = "manifest.rename"   // it gets its name: the job has ended
+	ManifestSyncDir  Point = "manifest.syncdir"  // and its name is made durable
+	ControlClose     Point = "control.close"     // the control socket goes
+)
+
+// Points lists every step of each role.
+var Points = map[string][]Point{
+	"client": {
+		ClientIndex, ClientJournal, ClientUpload, ClientSubmit, ClientAnswer, ClientMemory, ClientFrame,
+		ClientArtifact, ClientPlace, ClientPlaced, ClientFetched,
+	},
+	"link": {LinkListen, LinkDial, LinkChannel},
+	"daemon": {
+		DaemonLock, DaemonID, DaemonStore, DaemonListen, StoreBegin, StoreCommit, SubmitReceive, SpoolCreate, SpoolWrite,
+		PackVerify, PackSync, PackRename, PackSyncDir, PackHold, PackCheck, SpecDir, SpecWrite, AcceptCommit, AcceptAnswer,
+		StartCommit, LaunchPrepare, LaunchStart, LaunchReady, FollowDial, FollowGreet, EndRead, EndCommit, LoseKill,
+		LoseRecord, CancelRecord, RequeueCommit, PriorityCommit, DrainCommit, RemoveCommit, RemovePack, RemoveAside,
+		RemoveTree, SweepCommit, CompactMerge, CompactCommit, RecoverSweep, RecoverRead, RecoverFollow, RecoverLeftover,
+	},
+	"supervisor": {
+		SuperviseRead, SuperviseDir, SuperviseReserve, SuperviseListen, SuperviseReady, LogCreate, LogIndex, LogWrite, LogSync,
+		ApplyJournal, ApplyStage, ApplyClear, ApplyDir, ApplyWrite, ApplyRename, ApplyIndex, TmpMake, TmpRemove, StepStart,
+		StepSweep, CollectWalk, CollectCopy, CollectSync, ManifestWrite, ManifestSync, ManifestRename, ManifestSyncDir,
+		ControlClose,
+	},
+}
