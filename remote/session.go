@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // Handler is told what happens to a job. Nil functions are not told. Calls come one at a
@@ -94,7 +95,7 @@ func (s *Session) run(ctx context.Context, h Handler) (*api.Result, error) {
 	defer s.conn.Close() // before the voice is waited for, which may be in the middle of a word
 	var result *api.Result
 	for {
-		f, err := api.ReadFrame(s.r, s.buf)
+		f, err := s.next(failpoint.ClientFrame)
 		if err == nil && f.Type == api.FrameEnd {
 			return result, nil
 		}
@@ -105,6 +106,14 @@ func (s *Session) run(ctx context.Context, h Handler) (*api.Result, error) {
 			return result, s.failure(ctx, err)
 		}
 	}
+}
+
+// next reads one frame.
+func (s *Session) next(p failpoint.Point) (api.Frame, error) {
+	if err := failpoint.At(p); err != nil {
+		return api.Frame{}, err
+	}
+	return api.ReadFrame(s.r, s.buf)
 }
 
 // failure tells a line that broke from everything else that can end a session.

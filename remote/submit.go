@@ -11,6 +11,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/remote/carry"
 	"github.com/cyclops-fpga/cyclops/remote/retry"
 	"github.com/cyclops-fpga/cyclops/remote/ship"
@@ -223,12 +224,12 @@ func (s *submission) send(inline []byte) error {
 			return err
 		}
 	}
-	return s.session.w.JSON(api.FrameSubmit, s.request)
+	return failpoint.Do(failpoint.ClientSubmit, func() error { return s.session.w.JSON(api.FrameSubmit, s.request) })
 }
 
 func (s *submission) answer(ctx context.Context) (*api.Missing, error) {
 	for {
-		f, err := api.ReadFrame(s.session.r, s.session.buf)
+		f, err := s.session.next(failpoint.ClientAnswer)
 		if err != nil {
 			return nil, s.session.failure(ctx, err)
 		}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/manifest/snapshot"
 )
 
@@ -109,6 +110,9 @@ type output struct {
 }
 
 func (c *collector) gather(ctx context.Context) error {
+	if err := failpoint.At(failpoint.CollectWalk); err != nil {
+		return err
+	}
 	root, err := unix.Open(c.Data.Workspace(c.Workspace), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 		c.result.Problem = "the workspace is gone: the job removed it"

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // taker makes artifacts of outputs, one after another.
@@ -222,7 +223,7 @@ func (t *taker) place(name string, make func(to string) error) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	if err := make(to); err != nil {
+	if err := failpoint.Do(failpoint.CollectCopy, func() error { return make(to) }); err != nil {
 		os.Remove(to)
 		return err
 	}
@@ -299,6 +300,9 @@ const manyFiles = 64
 func (t *taker) sync() error {
 	if len(t.files) == 0 {
 		return nil
+	}
+	if err := failpoint.At(failpoint.CollectSync); err != nil {
+		return err
 	}
 	paths := t.pathsToSync()
 	if len(paths) > manyFiles {

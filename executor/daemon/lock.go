@@ -17,6 +17,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // startLock is held by whoever starts a daemon until it answers, so that two clients start one.
@@ -64,7 +65,7 @@ func lockData(ctx context.Context, d layout.Data) (*os.File, error) {
 	if err != nil {
 		return nil, occupied(d, err)
 	}
-	err = errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n"))
+	err = errors.Join(failpoint.At(failpoint.DaemonLock), f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("unable to lock %s: %w", d, err), f.Close())
 	}
@@ -95,7 +96,7 @@ func storeID(d layout.Data) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("unable to write the store's id: %w", err)
 	}
-	if err := errors.Join(writeAt(f, id+"\n"), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(failpoint.At(failpoint.DaemonID), writeAt(f, id+"\n"), f.Sync(), f.Close()); err != nil {
 		return "", fmt.Errorf("unable to write the store's id: %w", err)
 	}
 	return id, nil

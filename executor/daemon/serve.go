@@ -21,6 +21,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/executor/serve"
 	"github.com/cyclops-fpga/cyclops/executor/store"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // Serve is the daemon: it takes the data directory, answers until ctx ends or a client asks it to
@@ -100,6 +101,9 @@ func (r *running) build(ctx context.Context, d layout.Data, self []string) error
 	id, err := storeID(d)
 	if err != nil {
 		return err
+	}
+	if err := failpoint.At(failpoint.DaemonStore); err != nil {
+		return fmt.Errorf("unable to open %s: %w", d.Database(), err)
 	}
 	if r.store, err = store.Open(ctx, d.Database()); err != nil {
 		return err

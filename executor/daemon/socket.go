@@ -14,6 +14,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // short calls fn with a path to the same file that fits a socket's address, however long path is.
@@ -43,6 +44,9 @@ func listen(d layout.Data) (*net.UnixListener, error) {
 	var l *net.UnixListener
 	// It gets its name when it accepts, so that whoever sees it can connect.
 	err := short(d.Socket()+".new", func(path string) (err error) {
+		if err := failpoint.At(failpoint.DaemonListen); err != nil {
+			return err
+		}
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // follow listens to a job's supervisor until the job has ended, and finishes it. process is nil
@@ -44,6 +45,7 @@ func (e *Engine) follow(j *job, process Supervisor) {
 // conclude finishes a job whose supervisor is gone.
 func (e *Engine) conclude(j *job) {
 	data, err := os.ReadFile(e.Data.Manifest(j.row.ID))
+	err = errors.Join(err, failpoint.At(failpoint.EndRead))
 	if errors.Is(err, os.ErrNotExist) {
 		e.lose(j)
 		return
@@ -62,6 +64,7 @@ func (e *Engine) conclude(j *job) {
 // lose ends a job of which nobody knows how it ended, after ending what is left of it.
 func (e *Engine) lose(j *job) {
 	killed, err := supervise.KillMarked(context.WithoutCancel(e.ctx), j.row.ID)
+	err = errors.Join(err, failpoint.At(failpoint.LoseKill))
 	reason := "its supervisor ended without recording how the job ended"
 	if killed > 0 {
 		reason += fmt.Sprintf("; %d processes that were left of it were killed", killed)
@@ -78,6 +81,9 @@ func (e *Engine) lose(j *job) {
 // listen takes what one connection to the supervisor says, until it ends. An error means that
 // there is none to be had.
 func (e *Engine) listen(j *job) error {
+	if err := failpoint.At(failpoint.FollowDial); err != nil {
+		return err
+	}
 	conn, err := supervise.Dial(e.ctx, e.Data, j.row.ID)
 	if err != nil {
 		return err
@@ -103,6 +109,9 @@ func (e *Engine) listen(j *job) error {
 
 // greet reads who answers and attaches the connection to the job.
 func (e *Engine) greet(j *job, conn net.Conn, r *bufio.Reader) error {
+	if err := failpoint.At(failpoint.FollowGreet); err != nil {
+		return err
+	}
 	f, err := api.ReadFrame(r, nil)
 	if err != nil {
 		return err

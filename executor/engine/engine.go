@@ -18,6 +18,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/samepath"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // Launcher starts a supervisor somewhere and returns when its control socket accepts. A
@@ -151,7 +152,7 @@ func (e *Engine) Drain(ctx context.Context, draining bool) error {
 	if draining {
 		value = "true"
 	}
-	if err := e.Store.SetSetting(ctx, drainSetting, value); err != nil {
+	if err := failpoint.Do(failpoint.DrainCommit, func() error { return e.Store.SetSetting(ctx, drainSetting, value) }); err != nil {
 		return err
 	}
 	e.mu.Lock()

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // launchLimit is how long a supervisor may take until its control socket accepts.
@@ -54,7 +56,9 @@ func (e *Engine) run(j *job, durable bool) {
 		return
 	}
 	if durable {
-		if err := e.Store.Start(context.WithoutCancel(e.ctx), j.row.ID, j.row.Started); err != nil {
+		if err := failpoint.Do(failpoint.StartCommit, func() error {
+			return e.Store.Start(context.WithoutCancel(e.ctx), j.row.ID, j.row.Started)
+		}); err != nil {
 			e.fail(j, fmt.Errorf("unable to record the start: %w", err))
 			return
 		}
@@ -81,7 +85,7 @@ func (e *Engine) run(j *job, durable bool) {
 // launch gathers what a supervisor is told.
 func (e *Engine) launch(ctx context.Context, j *job) (*supervise.Launch, error) {
 	l, doc, err := e.told(ctx, j)
-	if err != nil {
+	if err = errors.Join(err, failpoint.At(failpoint.LaunchPrepare)); err != nil {
 		return nil, fmt.Errorf("unable to read the job: %w", err)
 	}
 	l.Leased = j.held
@@ -183,7 +187,9 @@ func (e *Engine) fail(j *job, err error) {
 		return
 	}
 	j.pins.Release()
-	if err := e.Store.Requeue(context.WithoutCancel(e.ctx), j.row.ID); err != nil {
+	if err := failpoint.Do(failpoint.RequeueCommit, func() error {
+		return e.Store.Requeue(context.WithoutCancel(e.ctx), j.row.ID)
+	}); err != nil {
 		e.Log.Error("unable to put job back into the queue", "job", j.row.ID, "error", err)
 	}
 }
@@ -218,7 +224,7 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	j.logSize = j.row.LogSize
 	row := j.row
 	e.mu.Unlock()
-	if err := e.Store.End(context.WithoutCancel(e.ctx), row); err != nil {
+	if err := failpoint.Do(failpoint.EndCommit, func() error { return e.Store.End(context.WithoutCancel(e.ctx), row) }); err != nil {
 		e.Log.Error("unable to record the end", "job", row.ID, "error", err)
 		e.recordLater(row)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // find returns a job that has not ended, or how an ended one stands.
@@ -119,7 +120,7 @@ func (e *Engine) Reprioritise(ctx context.Context, id string, p manifest.Priorit
 	if j == nil {
 		return api.JobInfo{}, api.Errorf(api.Conflict, "", "job %s has ended: it %s", id, ending(row.State))
 	}
-	if err := e.Store.SetPriority(ctx, id, p); err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err := failpoint.Do(failpoint.PriorityCommit, func() error { return e.Store.SetPriority(ctx, id, p) }); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return api.JobInfo{}, err
 	}
 	e.mu.Lock()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // recover takes up where the last daemon left off.
@@ -50,7 +51,7 @@ func (e *Engine) removeLeftovers(ids []string) {
 	ids = slices.DeleteFunc(ids, func(id string) bool { return e.live[id] != nil })
 	e.mu.Unlock()
 	e.wg.Go(func() {
-		if err := supervise.CleanUp(e.Data, ids...); err != nil {
+		if err := failpoint.Do(failpoint.RecoverLeftover, func() error { return supervise.CleanUp(e.Data, ids...) }); err != nil {
 			e.Log.Warn("files that jobs left behind stay", "error", err)
 		}
 	})
@@ -59,7 +60,7 @@ func (e *Engine) removeLeftovers(ids []string) {
 // takeUp queues what waited and follows what runs.
 func (e *Engine) takeUp(ctx context.Context) error {
 	rows, err := e.Store.Live(ctx)
-	if err != nil {
+	if err = errors.Join(err, failpoint.At(failpoint.RecoverRead)); err != nil {
 		return fmt.Errorf("unable to read the queue: %w", err)
 	}
 	e.mu.Lock()
@@ -137,7 +138,7 @@ func (e *Engine) resume(j *job) {
 		j.pins = pins
 		e.mu.Unlock()
 	}
-	if info, err := os.Stat(e.Data.Log(j.row.ID)); err == nil {
+	if info, err := os.Stat(e.Data.Log(j.row.ID)); errors.Join(err, failpoint.At(failpoint.RecoverFollow)) == nil {
 		e.mu.Lock()
 		j.logSize = max(j.logSize, info.Size())
 		e.mu.Unlock()

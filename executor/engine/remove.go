@@ -16,6 +16,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
 	"github.com/cyclops-fpga/cyclops/executor/workspace"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // sweepEvery is how long what nothing names may stay while jobs are removed.
@@ -39,7 +40,7 @@ func (e *Engine) Remove(ctx context.Context, id string) (api.Removed, error) {
 	}
 	for _, path := range gone {
 		freed += usage(path)
-		err = errors.Join(err, supervise.RemoveTree(path))
+		err = errors.Join(err, failpoint.Do(failpoint.RemoveTree, func() error { return supervise.RemoveTree(path) }))
 	}
 	if err != nil {
 		return api.Removed{}, fmt.Errorf("unable to remove all files of job %s: %w", id, err)
@@ -79,7 +80,7 @@ func (e *Engine) setAside(id, path string) string {
 		_ = os.Chmod(path, 0o700)
 	}
 	to := filepath.Join(e.Data.Incoming(), ".gone-"+id+"-"+filepath.Base(path))
-	if os.Rename(path, to) != nil {
+	if failpoint.Do(failpoint.RemoveAside, func() error { return os.Rename(path, to) }) != nil {
 		return path
 	}
 	return to

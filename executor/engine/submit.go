@@ -15,6 +15,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/inputs"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // maxSteps, maxNeeds and maxAfter bound a job.
@@ -289,7 +290,9 @@ func (e *Engine) persist(ctx context.Context, row store.Job, raw []byte, g *inpu
 	if err := e.writeSpec(row.ID, raw); err != nil {
 		return diskFull(err)
 	}
-	err := e.Store.Accept(ctx, store.Acceptance{Job: row, Spec: raw, Packs: g.Packs, New: g.New})
+	err := failpoint.Do(failpoint.AcceptCommit, func() error {
+		return e.Store.Accept(ctx, store.Acceptance{Job: row, Spec: raw, Packs: g.Packs, New: g.New})
+	})
 	if err != nil {
 		return diskFull(errors.Join(fmt.Errorf("unable to accept job %s: %w", row.ID, err), os.RemoveAll(e.Data.Job(row.ID))))
 	}
@@ -298,10 +301,10 @@ func (e *Engine) persist(ctx context.Context, row store.Job, raw []byte, g *inpu
 
 // writeSpec writes the copy of the document that people browse. The store's own is the durable one.
 func (e *Engine) writeSpec(id string, raw []byte) error {
-	if err := os.MkdirAll(e.Data.Job(id), 0o700); err != nil {
+	if err := failpoint.Do(failpoint.SpecDir, func() error { return os.MkdirAll(e.Data.Job(id), 0o700) }); err != nil {
 		return fmt.Errorf("unable to make the job's directory: %w", err)
 	}
-	if err := os.WriteFile(e.Data.JobSpec(id), raw, 0o600); err != nil {
+	if err := failpoint.Do(failpoint.SpecWrite, func() error { return os.WriteFile(e.Data.JobSpec(id), raw, 0o600) }); err != nil {
 		return fmt.Errorf("unable to write the job's document: %w", err)
 	}
 	return nil

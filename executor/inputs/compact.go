@@ -12,6 +12,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/packs"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/manifest/pack"
 	"github.com/cyclops-fpga/cyclops/manifest/snapshot"
 )
@@ -27,6 +28,9 @@ func (in *Inputs) Compact(ctx context.Context, root manifest.Sum) error {
 		return err
 	}
 	defer pins.Release()
+	if err := failpoint.At(failpoint.CompactMerge); err != nil {
+		return fmt.Errorf("unable to compact snapshot %s: %w", root, err)
+	}
 	path, err := in.merge(ctx, root, sums)
 	if err != nil {
 		return fmt.Errorf("unable to compact snapshot %s: %w", root, err)
@@ -35,7 +39,7 @@ func (in *Inputs) Compact(ctx context.Context, root manifest.Sum) error {
 	if err != nil || len(into) != 1 {
 		return fmt.Errorf("unable to compact snapshot %s: %w", root, errors.Join(err, os.Remove(path)))
 	}
-	if err := in.store.Repack(ctx, root, into[0]); err != nil {
+	if err := failpoint.Do(failpoint.CompactCommit, func() error { return in.store.Repack(ctx, root, into[0]) }); err != nil {
 		return err
 	}
 	return in.Sweep(ctx, time.Now())

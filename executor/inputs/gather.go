@@ -15,6 +15,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/packs"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // MaxPacks is how many packs a snapshot may draw on before it is compacted.
@@ -91,7 +92,7 @@ func (in *Inputs) hold(ctx context.Context, job string, came []store.Pack) error
 	if len(came) == 0 {
 		return nil
 	}
-	return in.store.Hold(ctx, job, came, time.Now())
+	return failpoint.Do(failpoint.PackHold, func() error { return in.store.Hold(ctx, job, came, time.Now()) })
 }
 
 // accept verifies packs and pins them.
@@ -179,6 +180,9 @@ func (in *Inputs) check(ctx context.Context, c *checker, snapshot manifest.Sum, 
 			return nil, err
 		}
 		all = append(all, p)
+	}
+	if err := failpoint.At(failpoint.PackCheck); err != nil {
+		return nil, fmt.Errorf("unable to check snapshot %s: %w", snapshot, err)
 	}
 	c.set, c.used = set, make([]bool, len(all))
 	if err := c.dir(ctx, s.base, snapshot, nil, 0); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // Inputs is the content of an executor's jobs. It is safe for concurrent use.
@@ -114,6 +115,9 @@ func (in *Inputs) Snapshot(ctx context.Context, snapshot manifest.Sum) ([]manife
 func (in *Inputs) RemoveJob(ctx context.Context, id string, now time.Time) (store.Freed, int64, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if err := failpoint.At(failpoint.RemoveCommit); err != nil {
+		return store.Freed{}, 0, err
+	}
 	freed, err := in.store.Remove(ctx, id, now)
 	if err != nil {
 		return freed, 0, err
@@ -124,7 +128,8 @@ func (in *Inputs) RemoveJob(ctx context.Context, id string, now time.Time) (stor
 // Sweep deletes packs that nothing names, and uploads that nobody submitted within the time of a hold.
 func (in *Inputs) Sweep(ctx context.Context, now time.Time) error {
 	in.mu.Lock()
-	packs, err := in.store.Sweep(ctx, now)
+	var packs []store.Pack
+	err := failpoint.Do(failpoint.SweepCommit, func() (err error) { packs, err = in.store.Sweep(ctx, now); return err })
 	in.delete(packs)
 	in.mu.Unlock()
 	if err != nil {
@@ -140,7 +145,7 @@ func (in *Inputs) delete(packs []store.Pack) (freed int64) {
 			pin.doomed = true
 			continue
 		}
-		if os.Remove(in.data.Pack(p.Sum)) == nil {
+		if failpoint.At(failpoint.RemovePack) == nil && os.Remove(in.data.Pack(p.Sum)) == nil {
 			freed += p.Size
 		}
 	}
@@ -165,7 +170,7 @@ func (in *Inputs) sweepIncoming(now time.Time) error {
 // the two. Nothing may be accepted meanwhile.
 func (in *Inputs) SweepFiles(ctx context.Context) error {
 	packs, err := in.store.Packs(ctx)
-	if err != nil {
+	if err = errors.Join(err, failpoint.At(failpoint.RecoverSweep)); err != nil {
 		return fmt.Errorf("unable to list packs: %w", err)
 	}
 	known := map[string]bool{}

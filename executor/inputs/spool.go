@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // MaxInline bounds a pack that rides in a request, in bytes; a larger one is uploaded.
@@ -21,6 +22,9 @@ type Spool struct {
 
 // NewSpool returns an empty Spool.
 func (in *Inputs) NewSpool() (*Spool, error) {
+	if err := failpoint.At(failpoint.SpoolCreate); err != nil {
+		return nil, fmt.Errorf("unable to take in pack: %w", err)
+	}
 	f, err := os.CreateTemp(in.data.Incoming(), "inline-*")
 	if err != nil {
 		return nil, fmt.Errorf("unable to take in pack: %w", err)
@@ -32,6 +36,9 @@ func (in *Inputs) NewSpool() (*Spool, error) {
 func (s *Spool) Write(p []byte) (int, error) {
 	if s.size += int64(len(p)); s.size > MaxInline {
 		return 0, api.Errorf(api.Invalid, "", "a pack of more than %d bytes must be uploaded", MaxInline)
+	}
+	if err := failpoint.At(failpoint.SpoolWrite); err != nil {
+		return 0, fmt.Errorf("unable to take in pack: %w", err)
 	}
 	n, err := s.file.Write(p)
 	if err != nil {

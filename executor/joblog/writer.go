@@ -15,6 +15,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // maxAppend is the most bytes that one record describes.
@@ -55,6 +56,9 @@ func Create(data layout.Data, id string) (*Writer, error) {
 }
 
 func create(path string) (*os.File, error) {
+	if err := failpoint.At(failpoint.LogCreate); err != nil {
+		return nil, fmt.Errorf("unable to create log: %w", err)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("unable to create log: %w", err)
@@ -81,10 +85,10 @@ func (w *Writer) append(stream uint8, data []byte) error {
 	w.last = max(w.last, time.Now().UnixNano())
 	r := record{offset: w.size, time: w.last, length: uint32(len(data)), sum: crc32.Checksum(data, castagnoli), stream: stream}
 	w.buf = r.append(w.buf[:0])
-	if _, err := w.idx.WriteAt(w.buf, w.idxSize); err != nil {
+	if err := failpoint.Do(failpoint.LogIndex, func() error { return writeAt(w.idx, w.buf, w.idxSize) }); err != nil {
 		return w.undo(err)
 	}
-	if _, err := w.log.WriteAt(data, w.size); err != nil {
+	if err := failpoint.Do(failpoint.LogWrite, func() error { return writeAt(w.log, data, w.size) }); err != nil {
 		return w.undo(err)
 	}
 	w.logHash.Write(data)
@@ -92,6 +96,11 @@ func (w *Writer) append(stream uint8, data []byte) error {
 	w.size += int64(len(data))
 	w.idxSize += recordSize
 	return nil
+}
+
+func writeAt(f *os.File, data []byte, at int64) error {
+	_, err := f.WriteAt(data, at)
+	return err
 }
 
 func (w *Writer) undo(cause error) error {
@@ -115,7 +124,7 @@ func (w *Writer) Sync() error {
 	if w.size == 0 {
 		return nil
 	}
-	if err := errors.Join(w.log.Sync(), w.idx.Sync()); err != nil {
+	if err := errors.Join(failpoint.Do(failpoint.LogSync, w.log.Sync), w.idx.Sync()); err != nil {
 		return fmt.Errorf("unable to sync log: %w", err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/manifest/pack"
 )
 
@@ -49,6 +50,9 @@ func accept(ctx context.Context, data layout.Data, path string) (Accepted, error
 	if !info.Mode().IsRegular() {
 		return Accepted{}, api.Errorf(api.Refused, "", "%s is no regular file", filepath.Base(path))
 	}
+	if err := failpoint.At(failpoint.PackVerify); err != nil {
+		return Accepted{}, err
+	}
 	_, sum, err := pack.Verify(ctx, f, info.Size())
 	if pack.IsFormat(err) {
 		return Accepted{}, api.Errorf(api.Corrupt, "submit again", "the pack arrived damaged: %w", err)
@@ -67,10 +71,10 @@ func keep(data layout.Data, f *os.File, path string, sum manifest.Sum) error {
 	if err := f.Chmod(0o600); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
+	if err := failpoint.Do(failpoint.PackSync, f.Sync); err != nil {
 		return err
 	}
-	if err := os.Rename(path, data.Pack(sum)); err != nil {
+	if err := failpoint.Do(failpoint.PackRename, func() error { return os.Rename(path, data.Pack(sum)) }); err != nil {
 		if _, there := os.Lstat(data.Pack(sum)); there == nil {
 			return nil // a request that was sent twice kept it just now
 		}
@@ -80,7 +84,7 @@ func keep(data layout.Data, f *os.File, path string, sum manifest.Sum) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(failpoint.Do(failpoint.PackSyncDir, dir.Sync), dir.Close())
 }
 
 func removeIfThere(path string) error {

@@ -19,6 +19,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/engine"
 	"github.com/cyclops-fpga/cyclops/executor/inputs"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // maxSubmits bounds how often one stream may submit: each Missing names more of a tree, whose
@@ -189,6 +190,9 @@ func (st *stream) submit(f api.Frame, files []string) (served bool, err error) {
 		}
 		files = append(files, path)
 	}
+	if err := failpoint.At(failpoint.SubmitReceive); err != nil {
+		return false, err
+	}
 	done := st.beating()
 	accepted, missing, err := st.s.Engine.Submit(st.ctx, engine.Submission{Job: in.Job, Bases: in.Bases, Files: files})
 	done()
@@ -197,6 +201,9 @@ func (st *stream) submit(f api.Frame, files []string) (served bool, err error) {
 	}
 	if missing != nil {
 		return false, st.w.JSON(api.FrameMissing, missing)
+	}
+	if err := failpoint.At(failpoint.AcceptAnswer); err != nil {
+		return true, err
 	}
 	if in.Follow == nil {
 		return true, errors.Join(st.w.JSON(api.FrameAccepted, accepted), st.w.Write(api.FrameEnd))

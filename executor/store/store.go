@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	_ "modernc.org/sqlite" // the driver
+
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // Store is the database. It is safe for concurrent use; one process may have it open.
@@ -81,11 +83,18 @@ func (s *Store) note(ctx context.Context, fn func(*sql.Tx) error) error {
 func (s *Store) transact(ctx context.Context, db *sql.DB, fn func(*sql.Tx) error) error {
 	s.write.Lock()
 	defer s.write.Unlock()
+	if err := failpoint.At(failpoint.StoreBegin); err != nil {
+		return fmt.Errorf("unable to begin: %w", err)
+	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("unable to begin: %w", err)
 	}
-	if err := fn(tx); err != nil {
+	err = fn(tx)
+	if err == nil {
+		err = failpoint.At(failpoint.StoreCommit)
+	}
+	if err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {

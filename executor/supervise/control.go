@@ -16,6 +16,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 const (
@@ -54,6 +55,9 @@ func listen(data layout.Data, id string, b *board) (*control, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("unable to make control socket: %w", err)
 	}
+	if err := failpoint.At(failpoint.SuperviseListen); err != nil {
+		return nil, fmt.Errorf("unable to make control socket: %w", err)
+	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("unable to make control socket: %w", err)
@@ -88,7 +92,7 @@ func (c *control) serve(o orders) {
 
 // close tells every connection the last state, closes them and removes the socket.
 func (c *control) close() error {
-	err := errors.Join(c.listener.Close(), os.Remove(c.path))
+	err := errors.Join(failpoint.At(failpoint.ControlClose), c.listener.Close(), os.Remove(c.path))
 	close(c.ended)
 	c.wg.Wait()
 	return err

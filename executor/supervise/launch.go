@@ -6,6 +6,7 @@ package supervise
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -16,6 +17,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/environ"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // Launch is what a supervisor is told on its standard input, as one JSON document.
@@ -41,7 +43,7 @@ const maxLaunch = manifest.MaxDocumentSize
 // readLaunch reads the document and the job inside it.
 func readLaunch(r io.Reader) (*Launch, *manifest.Job, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxLaunch+1))
-	if err != nil {
+	if err = errors.Join(err, failpoint.At(failpoint.SuperviseRead)); err != nil {
 		return nil, nil, fmt.Errorf("unable to read what to run: %w", err)
 	}
 	l := new(Launch)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // Main is the verb "supervise": it runs the job that the document on stdin describes and returns
@@ -40,7 +41,7 @@ func supervise(ctx context.Context, stdin io.Reader, started io.WriteCloser, sig
 	c.serve(s)
 	watch := make(chan struct{})
 	go s.heed(ctx, signals, watch)
-	_, err = io.WriteString(started, ready)
+	err = failpoint.Do(failpoint.SuperviseReady, func() error { _, err := io.WriteString(started, ready); return err })
 	err = errors.Join(err, started.Close(), s.run(ctx))
 	close(watch)
 	return errors.Join(err, c.close())

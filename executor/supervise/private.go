@@ -17,6 +17,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/executor/samepath"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // privateHome is the name of a job's own home in its temporary directory.
@@ -69,7 +70,7 @@ func leadsHome(v, home string) bool {
 // supervisor is gone.
 func makeTmp(data layout.Data, id, base string) (string, error) {
 	name := data.JobTmp(id)
-	if err := os.MkdirAll(data.Tmp(), 0o700); err != nil {
+	if err := failpoint.Do(failpoint.TmpMake, func() error { return os.MkdirAll(data.Tmp(), 0o700) }); err != nil {
 		return "", fmt.Errorf("unable to make the job's temporary directory: %w", err)
 	}
 	if filepath.IsAbs(base) && unix.Access(base, unix.W_OK|unix.X_OK) == nil {
@@ -100,7 +101,7 @@ func removeTmp(data layout.Data, id string) error {
 	} else {
 		err = nil
 	}
-	if err = errors.Join(err, RemoveTree(name)); err != nil {
+	if err = errors.Join(err, failpoint.Do(failpoint.TmpRemove, func() error { return RemoveTree(name) })); err != nil {
 		return fmt.Errorf("unable to remove the job's temporary directory: %w", err)
 	}
 	return nil

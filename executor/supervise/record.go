@@ -17,6 +17,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/joblog"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // blank returns the manifest of a job of which nothing is known yet but what it asked for.
@@ -101,6 +102,9 @@ const reserved = 64 << 10
 // reserve makes the file that will become the manifest, with room on the disk: a job that fills
 // the disk must still be able to say so.
 func reserve(data layout.Data, id string) (*os.File, error) {
+	if err := failpoint.At(failpoint.SuperviseReserve); err != nil {
+		return nil, fmt.Errorf("unable to make room for the manifest: %w", err)
+	}
 	f, err := os.OpenFile(data.Manifest(id)+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("unable to make room for the manifest: %w", err)
@@ -118,13 +122,17 @@ func writeReserved(f *os.File, data layout.Data, m *manifest.Manifest) error {
 	if err != nil {
 		return err
 	}
-	if _, err = f.WriteAt(doc, 0); err == nil {
-		err = errors.Join(f.Truncate(int64(len(doc))), f.Sync())
+	if err = failpoint.Do(failpoint.ManifestWrite, func() error { _, err := f.WriteAt(doc, 0); return err }); err == nil {
+		err = errors.Join(f.Truncate(int64(len(doc))), failpoint.Do(failpoint.ManifestSync, f.Sync))
 	}
 	if err != nil {
 		return fmt.Errorf("unable to write manifest: %w", err)
 	}
-	if err := errors.Join(os.Rename(f.Name(), data.Manifest(m.Job)), syncDir(data.Job(m.Job))); err != nil {
+	err = failpoint.Do(failpoint.ManifestRename, func() error { return os.Rename(f.Name(), data.Manifest(m.Job)) })
+	if err == nil {
+		err = failpoint.Do(failpoint.ManifestSyncDir, func() error { return syncDir(data.Job(m.Job)) })
+	}
+	if err != nil {
 		return fmt.Errorf("unable to write manifest: %w", err)
 	}
 	return nil
@@ -147,6 +155,9 @@ func RecordCancelled(l *Launch, reason string) (*manifest.Manifest, error) {
 	}
 	m := l.blank(j)
 	m.State, m.Reason, m.Ended = manifest.Cancelled, reason, time.Now().UTC()
+	if err := failpoint.At(failpoint.CancelRecord); err != nil {
+		return nil, fmt.Errorf("unable to write manifest: %w", err)
+	}
 	if err := os.MkdirAll(l.Data.Job(j.ID), 0o700); err != nil {
 		return nil, fmt.Errorf("unable to write manifest: %w", err)
 	}
@@ -178,5 +189,5 @@ func RecordLost(l *Launch, started *time.Time, reason string) (*manifest.Manifes
 		m.Artifacts = logArtifacts(j.ID, log, index)
 		m.Usage.LogBytes = log.Size
 	}
-	return m, writeManifest(l.Data, m)
+	return m, failpoint.Do(failpoint.LoseRecord, func() error { return writeManifest(l.Data, m) })
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/joblog"
 	"github.com/cyclops-fpga/cyclops/executor/workspace"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // slimAfter is how long a job runs before the memory that preparing took is given back.
@@ -54,7 +55,7 @@ func newSupervisor(ctx context.Context, l *Launch, j *manifest.Job) (*supervisor
 		Started: &started, Snapshot: j.Input.Snapshot, Workspace: j.Workspace.Name, Location: l.Data.Job(j.ID),
 		Terminal: j.Terminal != nil,
 	})
-	if err := os.MkdirAll(l.Data.Job(j.ID), 0o700); err != nil {
+	if err := failpoint.Do(failpoint.SuperviseDir, func() error { return os.MkdirAll(l.Data.Job(j.ID), 0o700) }); err != nil {
 		return nil, fmt.Errorf("unable to make the job's directory: %w", err)
 	}
 	var err error
@@ -133,7 +134,7 @@ func (s *supervisor) execute(ctx context.Context, env []string, dir string) erro
 		})
 		defer timer.Stop()
 	}
-	err := errors.Join(s.runSteps(env, dir), s.children.sweep(s.job.ID))
+	err := errors.Join(s.runSteps(env, dir), s.children.sweep(s.job.ID), failpoint.At(failpoint.StepSweep))
 	cpu, peak := s.children.usage()
 	s.record.Usage.CPUSeconds, s.record.Usage.PeakMemoryBytes = cpu.Seconds(), peak
 	return err

@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // ready is the line with which a supervisor says that its control socket accepts.
@@ -46,7 +47,7 @@ func Start(ctx context.Context, l *Launch, stderr *os.File) (*Process, error) {
 	cmd.Args[0] = "cyclopsd" // for whoever looks at the list of processes
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Dir = bytes.NewReader(doc), w, stderr, string(l.Data)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = cmd.Start()
+	err = failpoint.Do(failpoint.LaunchStart, cmd.Start)
 	w.Close()
 	if err != nil {
 		return nil, fmt.Errorf("unable to start supervisor: %w", err)
@@ -66,6 +67,9 @@ func (p *Process) ready(ctx context.Context, r *os.File) error {
 	stop := context.AfterFunc(ctx, func() { r.Close() })
 	defer stop()
 	line, err := bufio.NewReader(io.LimitReader(r, 4096)).ReadString('\n')
+	if fault := failpoint.At(failpoint.LaunchReady); fault != nil {
+		line, err = "", fault
+	}
 	switch {
 	case line == ready:
 		return nil

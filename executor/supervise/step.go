@@ -15,6 +15,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/command"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // runSteps runs one step after another until one fails or the job is stopped.
@@ -110,6 +111,9 @@ func commandOf(s manifest.Step) []string {
 
 // startStep starts a step in a session of its own.
 func (s *supervisor) startStep(step manifest.Step, env []string, dir string) (int, <-chan unix.WaitStatus, error) {
+	if err := failpoint.At(failpoint.StepStart); err != nil {
+		return 0, nil, fmt.Errorf("unable to start it: %w", err)
+	}
 	argv := commandOf(step)
 	attr := &syscall.ProcAttr{
 		Dir: dir, Env: env,

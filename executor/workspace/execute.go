@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/manifest/snapshot"
 )
 
@@ -66,6 +67,9 @@ func (a *applier) meets(old *index) []manifest.Sum {
 }
 
 func (a *applier) clear(dirs *dirCache, c clearing) error {
+	if err := failpoint.At(failpoint.ApplyClear); err != nil {
+		return err
+	}
 	fd, err := dirs.get(path.Dir(c.path))
 	if notThere(err) || notDirectory(err) {
 		return errMoved
@@ -100,6 +104,9 @@ func (a *applier) clear(dirs *dirCache, c clearing) error {
 }
 
 func makeDir(dirs *dirCache, dir string) error {
+	if err := failpoint.At(failpoint.ApplyDir); err != nil {
+		return err
+	}
 	fd, err := dirs.get(path.Dir(dir))
 	if err == nil {
 		err = writable(fd, func() error { return unix.Mkdirat(fd, path.Base(dir), 0o777) })
@@ -122,7 +129,7 @@ func openStage(workspaces, name string) (*stage, error) {
 	s := &stage{path: stagePath(workspaces, name)}
 	err := os.RemoveAll(s.path) // of an interrupted apply
 	if err == nil {
-		err = os.Mkdir(s.path, 0o700)
+		err = failpoint.Do(failpoint.ApplyStage, func() error { return os.Mkdir(s.path, 0o700) })
 	}
 	if err == nil {
 		s.fd, err = openAt(unix.AT_FDCWD, s.path, unix.O_RDONLY|unix.O_DIRECTORY, 0)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/manifest/snapshot"
 )
 
@@ -259,7 +260,7 @@ func (c *cursor) entry(e *entry, depth int) {
 // save replaces the index file. A reader finds the old or the new one.
 func (x *index) save(path string) error {
 	temp := path + ".new"
-	if err := os.WriteFile(temp, x.encode(), 0o600); err != nil {
+	if err := failpoint.Do(failpoint.ApplyIndex, func() error { return os.WriteFile(temp, x.encode(), 0o600) }); err != nil {
 		return fmt.Errorf("unable to write workspace index: %w", err)
 	}
 	if err := os.Rename(temp, path); err != nil {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // journal says which snapshots may have left inputs in a workspace: the last one applied, or, while
@@ -105,7 +106,10 @@ func (j *journal) record(sums []manifest.Sum, durable bool) error {
 		j.size = 0
 	}
 	// The newline before it closes a line that was torn.
-	n, err := j.file.WriteAt([]byte("\n"+line), j.size)
+	n, err := 0, failpoint.At(failpoint.ApplyJournal)
+	if err == nil {
+		n, err = j.file.WriteAt([]byte("\n"+line), j.size)
+	}
 	j.size += int64(n)
 	if err == nil && durable {
 		err = unix.Fdatasync(int(j.file.Fd()))

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/manifest/snapshot"
 )
 
@@ -51,7 +52,9 @@ func (w *writer) put(ctx context.Context, dir int, item *write) error {
 	}
 	name := w.stage.name()
 	return w.create(ctx, w.stage.fd, name, item.e, func() error {
-		return writable(dir, func() error { return unix.Renameat(w.stage.fd, name, dir, item.e.Name) })
+		return failpoint.Do(failpoint.ApplyRename, func() error {
+			return writable(dir, func() error { return unix.Renameat(w.stage.fd, name, dir, item.e.Name) })
+		})
 	})
 }
 
@@ -66,7 +69,7 @@ func (w *writer) create(ctx context.Context, dir int, name string, e *entry, pla
 		return err
 	}
 	defer unix.Close(fd)
-	if err := w.copy(ctx, fd, e); err != nil {
+	if err := failpoint.Do(failpoint.ApplyWrite, func() error { return w.copy(ctx, fd, e) }); err != nil {
 		return err
 	}
 	if err := setTimes(fd, w.times()); err != nil {

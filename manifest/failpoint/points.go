@@ -104,23 +104,25 @@ const (
 )
 
 // Points lists every step of each role.
-var Points = map[string][]Point{
-	"client": {
-		ClientIndex, ClientJournal, ClientUpload, ClientSubmit, ClientAnswer, ClientMemory, ClientFrame,
-		ClientArtifact, ClientPlace, ClientPlaced, ClientFetched,
-	},
-	"link": {LinkListen, LinkDial, LinkChannel},
-	"daemon": {
-		DaemonLock, DaemonID, DaemonStore, DaemonListen, StoreBegin, StoreCommit, SubmitReceive, SpoolCreate, SpoolWrite,
-		PackVerify, PackSync, PackRename, PackSyncDir, PackHold, PackCheck, SpecDir, SpecWrite, AcceptCommit, AcceptAnswer,
-		StartCommit, LaunchPrepare, LaunchStart, LaunchReady, FollowDial, FollowGreet, EndRead, EndCommit, LoseKill,
-		LoseRecord, CancelRecord, RequeueCommit, PriorityCommit, DrainCommit, RemoveCommit, RemovePack, RemoveAside,
-		RemoveTree, SweepCommit, CompactMerge, CompactCommit, RecoverSweep, RecoverRead, RecoverFollow, RecoverLeftover,
-	},
-	"supervisor": {
-		SuperviseRead, SuperviseDir, SuperviseReserve, SuperviseListen, SuperviseReady, LogCreate, LogIndex, LogWrite, LogSync,
-		ApplyJournal, ApplyStage, ApplyClear, ApplyDir, ApplyWrite, ApplyRename, ApplyIndex, TmpMake, TmpRemove, StepStart,
-		StepSweep, CollectWalk, CollectCopy, CollectSync, ManifestWrite, ManifestSync, ManifestRename, ManifestSyncDir,
-		ControlClose,
-	},
+func Points() map[string][]Point {
+	return map[string][]Point{
+		"client": {
+			ClientIndex, ClientJournal, ClientUpload, ClientSubmit, ClientAnswer, ClientMemory, ClientFrame,
+			ClientArtifact, ClientPlace, ClientPlaced, ClientFetched,
+		},
+		"link": {LinkListen, LinkDial, LinkChannel},
+		"daemon": {
+			DaemonLock, DaemonID, DaemonStore, DaemonListen, StoreBegin, StoreCommit, SubmitReceive, SpoolCreate, SpoolWrite,
+			PackVerify, PackSync, PackRename, PackSyncDir, PackHold, PackCheck, SpecDir, SpecWrite, AcceptCommit, AcceptAnswer,
+			StartCommit, LaunchPrepare, LaunchStart, LaunchReady, FollowDial, FollowGreet, EndRead, EndCommit, LoseKill,
+			LoseRecord, CancelRecord, RequeueCommit, PriorityCommit, DrainCommit, RemoveCommit, RemovePack, RemoveAside,
+			RemoveTree, SweepCommit, CompactMerge, CompactCommit, RecoverSweep, RecoverRead, RecoverFollow, RecoverLeftover,
+		},
+		"supervisor": {
+			SuperviseRead, SuperviseDir, SuperviseReserve, SuperviseListen, SuperviseReady, LogCreate, LogIndex, LogWrite, LogSync,
+			ApplyJournal, ApplyStage, ApplyClear, ApplyDir, ApplyWrite, ApplyRename, ApplyIndex, TmpMake, TmpRemove, StepStart,
+			StepSweep, CollectWalk, CollectCopy, CollectSync, ManifestWrite, ManifestSync, ManifestRename, ManifestSyncDir,
+			ControlClose,
+		},
+	}
 }

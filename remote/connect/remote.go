@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/remote/hosts"
 	"github.com/cyclops-fpga/cyclops/remote/place"
 )
@@ -108,6 +109,9 @@ func (c *connector) get(ctx context.Context, prompt Prompter, agent string) (*se
 		resolver: hosts.Resolver{File: c.cfg.SSHConfig, Agent: agent},
 	}
 	h := c.cfg.Host
+	if err := failpoint.At(failpoint.LinkDial); err != nil {
+		return nil, fmt.Errorf("unable to connect: %w", err)
+	}
 	conn, err := d.dial(ctx, hosts.Destination{User: h.User, Host: h.Address, Port: h.Port}, 0)
 	if err != nil {
 		return nil, err

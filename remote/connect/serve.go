@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // ServeLink is the link's process: it reads what to serve from standard input, says on standard
@@ -57,6 +58,9 @@ func startLink(ctx context.Context, stdin io.Reader) (*server, error) {
 	path := cfg.socketPath()
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err // the client that starts a link holds the lock: nobody listens here
+	}
+	if err := failpoint.At(failpoint.LinkListen); err != nil {
+		return nil, fmt.Errorf("unable to listen for clients: %w", err)
 	}
 	l, err := listenPrivate(path)
 	if err != nil {

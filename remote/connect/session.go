@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/remote/hosts"
 )
 
@@ -134,6 +136,9 @@ func (s *session) inUse() bool {
 // exchange hands out the spare channel, or opens one to the socket that is known, or has the
 // host's executor dial for it.
 func (s *session) exchange(ctx context.Context) (stream, error) {
+	if err := failpoint.At(failpoint.LinkChannel); err != nil {
+		return nil, fmt.Errorf("unable to open a channel: %w", err)
+	}
 	if sp := s.takeSpare(); sp != nil {
 		s.refill()
 		return sp, nil

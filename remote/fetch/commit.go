@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/remote/scan"
 )
 
@@ -114,6 +115,9 @@ func (p *Placer) commitAt(in *os.Root, temp, name string, a manifest.Artifact) (
 			return put, err
 		}
 		defer done()
+	}
+	if err := failpoint.At(failpoint.ClientPlace); err != nil {
+		return put, err
 	}
 	base := path.Base(name)
 	for range tries {

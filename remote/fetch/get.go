@@ -15,6 +15,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/remote/retry"
 )
 
@@ -85,6 +86,9 @@ func verify(a manifest.Artifact, n int64, got manifest.Sum) error {
 
 // create makes the file that an artifact is written to. The umask applies, as to a file that a local run makes.
 func create(in *os.Root, temp string, a manifest.Artifact) (*os.File, error) {
+	if err := failpoint.At(failpoint.ClientArtifact); err != nil {
+		return nil, err
+	}
 	perm := fs.FileMode(a.Mode&0o777) | 0o600
 	f, err := in.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
 	if errors.Is(err, fs.ErrExist) {

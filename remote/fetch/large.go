@@ -13,6 +13,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 const (
@@ -85,6 +86,9 @@ func (p *Placer) openDownload(in *os.Root, a manifest.Artifact) (*download, erro
 		return nil, err
 	}
 	var err error
+	if err := failpoint.At(failpoint.ClientFetched); err != nil {
+		return nil, err
+	}
 	if d.file, err = create(in, p.tempName(a), a); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/remote/filelock"
 	"github.com/cyclops-fpga/cyclops/remote/place"
 )
@@ -127,7 +128,7 @@ func (r *record) add(name, content string, changed time.Time) error {
 		at = changed.UnixNano()
 	}
 	r.remember(name, content, at)
-	if _, err := r.file.WriteString(recordLine(name, content, at)); err != nil {
+	if err := failpoint.Do(failpoint.ClientPlaced, func() error { _, err := r.file.WriteString(recordLine(name, content, at)); return err }); err != nil {
 		return fmt.Errorf("unable to record what is fetched: %w", err)
 	}
 	return nil

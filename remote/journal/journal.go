@@ -17,6 +17,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/remote/filelock"
 	"github.com/cyclops-fpga/cyclops/remote/place"
 )
@@ -76,7 +77,7 @@ func (j *Journal) append(line []byte) error {
 	if err != nil {
 		return fmt.Errorf("unable to write the journal: %w", err)
 	}
-	_, err = f.Write(line)
+	err = failpoint.Do(failpoint.ClientJournal, func() error { _, err := f.Write(line); return err })
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("unable to write the journal: %w", err)
 	}

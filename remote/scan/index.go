@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // indexHeader opens the stat index; its last byte is the version of the format. Any other is as good as none.
@@ -91,7 +92,7 @@ func (ix *index) save(file string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(ix.encode())
+	err = failpoint.Do(failpoint.ClientIndex, func() error { _, err := f.Write(ix.encode()); return err })
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), file)
 	}

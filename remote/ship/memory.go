@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/remote/place"
 	"github.com/cyclops-fpga/cyclops/remote/scan"
 )
@@ -223,7 +224,7 @@ func (m *Memory) save() error {
 	}
 	f, err := os.CreateTemp(dir, "new-")
 	if err == nil {
-		_, err = f.Write(m.encode())
+		err = failpoint.Do(failpoint.ClientMemory, func() error { _, err := f.Write(m.encode()); return err })
 		if err = errors.Join(err, f.Close()); err == nil {
 			err = os.Rename(f.Name(), m.file)
 		}

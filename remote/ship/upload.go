@@ -13,6 +13,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/remote/carry"
 )
 
@@ -103,7 +104,7 @@ func newStriper(ctx context.Context, name string, channels *carry.Channels) (*st
 
 func (s *striper) send(name string, f *carry.File) error {
 	for st := range s.work {
-		if _, err := f.WriteAt(st.data, st.at); err != nil {
+		if err := failpoint.Do(failpoint.ClientUpload, func() error { _, err := f.WriteAt(st.data, st.at); return err }); err != nil {
 			return uploadFailed(name, err)
 		}
 		s.free <- st.data[:0]
