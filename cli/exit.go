@@ -56,7 +56,8 @@ func jobVerbCode(err error) int {
 	if errors.Is(err, context.Canceled) {
 		return 128 + int(syscall.SIGINT)
 	}
-	if api.KindOf(err) == api.LostContact {
+	switch api.KindOf(err) {
+	case api.LostContact, api.Unsure:
 		return exitUnknown
 	}
 	return exitCyclops

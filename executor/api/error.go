@@ -29,6 +29,7 @@ const (
 	Corrupt      Kind = 16 // bytes do not match their digest
 	Undelivered  Kind = 17 // the job succeeded, its outputs did not arrive
 	Cancelled    Kind = 18 // cancelled before it started
+	Unsure       Kind = 19 // the host's disk failed while it took the job: whether it has it is not known
 )
 
 // Error is a failure as it is told to a person: one line of what failed and one of what to do.

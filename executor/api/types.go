@@ -32,6 +32,7 @@ type Status struct {
 	Running   int              `json:"running"`
 	Queued    int              `json:"queued"`
 	Draining  bool             `json:"draining"`
+	Trouble   string           `json:"trouble,omitempty"` // why no job is taken or started, for people; empty: they are
 	Resources []ResourceStatus `json:"resources"`
 	Tools     []string         `json:"tools"`
 	Load      float64          `json:"load"`
@@ -52,6 +53,7 @@ const (
 	PhasePreparing  = "preparing"  // its workspace is brought up to date
 	PhaseRunning    = "running"    // its command runs
 	PhaseCollecting = "collecting" // its outputs are hashed
+	PhaseRecording  = "recording"  // its record is written; it stays in this phase while the disk takes none
 )
 
 // JobInfo is what a list or a state frame says of a job.

@@ -44,7 +44,10 @@ type Request struct {
 	Workspace string    // its name
 	Start     time.Time // workspace.Report.Start; zero: the job never ran and has no outputs
 	Outputs   manifest.Outputs
-	Inputs    Inputs // nil: none
+	// Back is by how much the clock was set back since Start: files from before the job and files of the job have the same
+	// times then. What is in doubt is kept, and is not fresh.
+	Back   time.Duration
+	Inputs Inputs // nil: none
 	// Concurrent: other jobs write into the workspace. Undeclared outputs are then all that was written there since Start
 	// and that no other job has open for writing: theirs too, perhaps, but whole.
 	Concurrent bool
@@ -94,7 +97,8 @@ type collector struct {
 	theirs     map[inode]bool  // what other jobs have open for writing
 	mu         sync.Mutex
 	found      []output
-	left       int // outputs and refusals beyond the limits
+	unsure     bool // some are
+	left       int  // outputs and refusals beyond the limits
 	result     Result
 }
 
@@ -104,6 +108,7 @@ type output struct {
 	stat    unix.Stat_t
 	fresh   bool
 	fetch   bool
+	unsure  bool // it may be of this job or older
 	changed bool // an input that the job changed and nobody asked for
 	kind    manifest.Kind
 	media   string
@@ -156,6 +161,9 @@ func (c *collector) judge() {
 		}
 	}
 	slices.SortFunc(c.result.Refused, func(a, b manifest.Refusal) int { return cmp.Compare(a.Path, b.Path) })
+	if c.unsure {
+		c.problem(fmt.Sprintf("the host's clock was set back by %v while it ran: outputs whose times are in doubt do not come back by themselves", c.Back))
+	}
 	if c.left > 0 {
 		c.problem(fmt.Sprintf("%d more outputs are beyond the limit of what a manifest lists", c.left))
 	}

@@ -442,3 +442,26 @@ func TestRunning(t *testing.T) {
 		t.Errorf("a workspace that is not there yet: %v, %v", list, err)
 	}
 }
+
+// A clock that was set back gives what the job writes the times of what was there before.
+func TestAClockThatWasSetBackCostsNoOutput(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, map[string]string{"old.rpt": "old"})
+	r.write("new.rpt", "new")
+	r.Start = r.Start.Add(time.Hour)
+	if res := r.collect(); len(res.Artifacts) != 0 || res.Problem != "" {
+		t.Errorf("without a step of the clock: %q, %q", names(res.Artifacts), res.Problem)
+	}
+	r.Back = 2 * time.Hour
+	res := r.collect()
+	expect(t, "undeclared", names(res.Artifacts), "new.rpt old", "old.rpt old")
+	if !strings.Contains(res.Problem, "set back by 2h0m0s") {
+		t.Errorf("the problem is %q", res.Problem)
+	}
+	r.Outputs, r.Succeeded = manifest.Outputs{Fetch: []string{"new.*"}}, false
+	res = r.collect()
+	expect(t, "declared", names(res.Artifacts), "new.rpt old")
+	if len(res.Stale) != 1 {
+		t.Errorf("stale: %+v", res.Stale)
+	}
+}

@@ -106,7 +106,8 @@ func (c *collector) locked(do func()) {
 // file decides whether a file is an output.
 func (c *collector) file(name string, st unix.Stat_t) {
 	o := output{name: name, stat: st, fresh: !time.Unix(st.Ctim.Unix()).Before(c.Start)}
-	if c.undeclared && !o.fresh {
+	o.unsure = !o.fresh && !time.Unix(st.Ctim.Unix()).Before(c.Start.Add(-c.Back))
+	if c.undeclared && !o.fresh && !o.unsure {
 		return
 	}
 	matched := c.rules.match(name)
@@ -117,10 +118,11 @@ func (c *collector) file(name string, st unix.Stat_t) {
 		return
 	}
 	o.kind, o.media = kindOf(name)
-	o.fetch = c.undeclared
+	o.fetch = c.undeclared && !o.unsure
 	c.locked(func() {
 		if c.passes(&o, matched) {
 			c.found = append(c.found, o)
+			c.unsure = c.unsure || o.unsure
 		}
 	})
 }
@@ -135,18 +137,18 @@ func (c *collector) passes(o *output, matched []*rule) bool {
 		return false
 	}
 	for _, g := range matched {
-		o.fetch = o.fetch || g.fetch
+		o.fetch = o.fetch || g.fetch && !o.unsure
 		if o.fresh {
 			g.fresh = true
 		} else if len(g.stale) < maxStale {
 			g.stale = append(g.stale, printable(o.name))
 		}
 	}
-	if o.fresh {
+	if o.fresh || o.unsure && c.undeclared {
 		return true
 	}
 	// What was an input and has not changed since is not an output: the client has it.
-	return c.Succeeded && !c.isInput(o.name)
+	return (c.Succeeded || o.unsure) && !c.isInput(o.name)
 }
 
 func (c *collector) isInput(name string) bool {

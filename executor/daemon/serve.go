@@ -15,11 +15,13 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/boot"
 	"github.com/cyclops-fpga/cyclops/executor/engine"
 	"github.com/cyclops-fpga/cyclops/executor/hostconfig"
 	"github.com/cyclops-fpga/cyclops/executor/inputs"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/executor/serve"
+	"github.com/cyclops-fpga/cyclops/executor/space"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
@@ -115,7 +117,7 @@ func (r *running) build(ctx context.Context, d layout.Data, self []string) error
 	log, content := slog.Default(), inputs.New(d, r.store)
 	r.engine, err = engine.New(ctx, engine.Options{
 		Data: d, Self: self, StoreID: id, Host: host, Config: config, Store: r.store, Inputs: content,
-		Launcher: engine.Local{Stderr: os.Stderr}, Log: log,
+		Room: space.Keep(d.Reserve()), Boot: boot.ID(), Launcher: engine.Local{Stderr: os.Stderr}, Log: log,
 	})
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ import (
 // when an earlier daemon started it.
 func (e *Engine) follow(j *job, process Supervisor) {
 	for e.ctx.Err() == nil && !e.hasManifest(j) {
-		if err := e.listen(j); err != nil {
+		if err := e.listen(j); err != nil && !e.comes(j) {
 			break
 		}
 	}
@@ -41,6 +41,24 @@ func (e *Engine) follow(j *job, process Supervisor) {
 		}
 	}
 }
+
+// comes waits a moment for a supervisor that is alive but does not listen yet, or no longer, and
+// tells whether there is one. No event tells of both: another daemon started it.
+func (e *Engine) comes(j *job) bool {
+	if _, alive := supervise.Begun(e.Data, j.row.ID); !alive {
+		return false
+	}
+	timer := time.NewTimer(comeTime)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-e.ctx.Done():
+	}
+	return true
+}
+
+// comeTime is how often a supervisor that does not listen is looked for.
+const comeTime = 20 * time.Millisecond
 
 // conclude finishes a job whose supervisor is gone.
 func (e *Engine) conclude(j *job) {
@@ -66,6 +84,9 @@ func (e *Engine) lose(j *job) {
 	killed, err := supervise.KillMarked(context.WithoutCancel(e.ctx), j.row.ID)
 	err = errors.Join(err, failpoint.At(failpoint.LoseKill))
 	reason := "its supervisor ended without recording how the job ended"
+	if j.row.About.Boot != e.Boot {
+		reason = "the host was restarted while it ran"
+	}
 	if killed > 0 {
 		reason += fmt.Sprintf("; %d processes that were left of it were killed", killed)
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -16,6 +17,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/executor/queue"
 	"github.com/cyclops-fpga/cyclops/executor/samepath"
+	"github.com/cyclops-fpga/cyclops/executor/space"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
@@ -42,6 +44,8 @@ type Options struct {
 	Config   hostconfig.Config
 	Store    *store.Store
 	Inputs   *inputs.Inputs
+	Room     *space.Reserve
+	Boot     string // id of this boot of the machine
 	Launcher Launcher
 	Log      *slog.Logger
 }
@@ -62,6 +66,9 @@ type Engine struct {
 
 	login loginEnvironment
 
+	// failed is set once the disk did not keep what it was given; nothing is accepted from then on.
+	failed atomic.Pointer[space.Failed]
+
 	// unrecorded holds the ends that the store could not take, by job id, as on a full disk.
 	unrecorded sync.Map
 
@@ -69,6 +76,7 @@ type Engine struct {
 	queue *queue.Queue
 	live  map[string]*job
 	seq   int64
+	stuck error // why no job is started now; nil: they are
 }
 
 // New takes up what the store and the jobs' directories say, and starts what may start. Close ends it.
@@ -136,6 +144,7 @@ func (e *Engine) Status() *api.Status {
 	running, waiting := e.queue.Counts()
 	s := &api.Status{
 		Slots: e.queue.Slots(), Running: running, Queued: waiting, Draining: e.queue.Draining(),
+		Trouble:   e.trouble(),
 		Resources: []api.ResourceStatus{}, Tools: e.Config.ToolNames(), Started: e.started,
 	}
 	for _, u := range e.counted.Usage() {
@@ -153,7 +162,7 @@ func (e *Engine) Drain(ctx context.Context, draining bool) error {
 		value = "true"
 	}
 	if err := failpoint.Do(failpoint.DrainCommit, func() error { return e.Store.SetSetting(ctx, drainSetting, value) }); err != nil {
-		return err
+		return e.disk(err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

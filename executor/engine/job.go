@@ -16,14 +16,15 @@ import (
 
 // job is one that has not ended, or has just. Engine.mu guards it.
 type job struct {
-	row      store.Job
-	after    []string
-	needs    map[string]int
-	held     map[string][]string
-	accepted chan struct{} // closed when the store has it, or refused
-	ended    chan struct{} // closed when its manifest can be read, or it was refused
-	refused  error         // why it was never accepted; read behind accepted
-	copied   bool          // what the store gets was decided; a later start is another commit
+	row        store.Job
+	after      []string
+	needs      map[string]int
+	held       map[string][]string
+	accepted   chan struct{} // closed when the store has it, or refused
+	ended      chan struct{} // closed when its manifest can be read, or it was refused
+	refused    error         // why it was never accepted; read behind accepted
+	unreadable error         // why its document is not known
+	copied     bool          // what the store gets was decided; a later start is another commit
 
 	phase       string
 	step        int

@@ -22,6 +22,9 @@ const launchLimit = time.Minute
 
 // startNext starts what may start. e.mu is held.
 func (e *Engine) startNext() {
+	if e.stuck != nil {
+		return
+	}
 	starts := e.queue.Next()
 	for _, s := range starts {
 		e.begin(e.live[s.ID], s.Held)
@@ -35,8 +38,10 @@ func (e *Engine) startNext() {
 func (e *Engine) begin(j *job, held map[string][]string) {
 	durable := j.copied
 	j.held, j.row.State, j.row.Started, j.phase = held, manifest.Running, time.Now().UTC(), api.PhasePreparing
+	j.row.About.Boot = e.Boot
+	row := j.row
 	j.changed()
-	e.wg.Go(func() { e.run(j, durable) })
+	e.wg.Go(func() { e.run(j, row, durable) })
 }
 
 // standingsChanged wakes those who watch jobs that wait: their places are not what they were.
@@ -50,16 +55,16 @@ func (e *Engine) standingsChanged() {
 
 // run takes one job from its start to its end. durable: the store has it as queued; otherwise
 // it is being accepted as running.
-func (e *Engine) run(j *job, durable bool) {
+func (e *Engine) run(j *job, row store.Job, durable bool) {
 	<-j.accepted
 	if j.refused != nil {
 		return
 	}
 	if durable {
 		if err := failpoint.Do(failpoint.StartCommit, func() error {
-			return e.Store.Start(context.WithoutCancel(e.ctx), j.row.ID, j.row.Started)
+			return e.Store.Start(context.WithoutCancel(e.ctx), row)
 		}); err != nil {
-			e.fail(j, fmt.Errorf("unable to record the start: %w", err))
+			e.putBack(j, fmt.Errorf("unable to record the start: %w", e.disk(err)))
 			return
 		}
 	}
@@ -75,7 +80,7 @@ func (e *Engine) run(j *job, durable bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), launchLimit)
 	defer cancel()
 	process, err := e.Launcher.Launch(ctx, l)
-	if err != nil && !e.hasManifest(j) {
+	if err != nil {
 		e.fail(j, err)
 		return
 	}
@@ -88,7 +93,10 @@ func (e *Engine) launch(ctx context.Context, j *job) (*supervise.Launch, error) 
 	if err = errors.Join(err, failpoint.At(failpoint.LaunchPrepare)); err != nil {
 		return nil, fmt.Errorf("unable to read the job: %w", err)
 	}
-	l.Leased = j.held
+	if err := e.ensureSpec(j.row.ID, l.Job); err != nil {
+		return nil, err
+	}
+	l.Leased, l.Attempt = j.held, supervise.Attempt(e.Data, j.row.ID)
 	vars, err := e.login.vars(ctx)
 	if err != nil {
 		return nil, err
@@ -187,8 +195,13 @@ func (e *Engine) fail(j *job, err error) {
 		return
 	}
 	j.pins.Release()
+	e.requeue(j)
+}
+
+// requeue records that nothing came of a start.
+func (e *Engine) requeue(j *job) {
 	if err := failpoint.Do(failpoint.RequeueCommit, func() error {
-		return e.Store.Requeue(context.WithoutCancel(e.ctx), j.row.ID)
+		return e.Room.Use(func() error { return e.Store.Requeue(context.WithoutCancel(e.ctx), j.row.ID) })
 	}); err != nil {
 		e.Log.Error("unable to put job back into the queue", "job", j.row.ID, "error", err)
 	}
@@ -207,11 +220,10 @@ func (e *Engine) recordWith(j *job, write func(*supervise.Launch) (*manifest.Man
 	ctx := context.WithoutCancel(e.ctx)
 	l, _, err := e.told(ctx, j)
 	if err == nil {
-		m, werr := write(l)
-		if werr == nil {
+		var m *manifest.Manifest
+		if err = e.Room.Use(func() (err error) { m, err = write(l); return err }); err == nil {
 			return m
 		}
-		err = werr
 	}
 	e.Log.Error("unable to write manifest", "job", j.row.ID, "error", err)
 	return &manifest.Manifest{State: state, Reason: reason + "; " + err.Error(), Ended: time.Now().UTC()}
@@ -224,7 +236,9 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	j.logSize = j.row.LogSize
 	row := j.row
 	e.mu.Unlock()
-	if err := failpoint.Do(failpoint.EndCommit, func() error { return e.Store.End(context.WithoutCancel(e.ctx), row) }); err != nil {
+	if err := failpoint.Do(failpoint.EndCommit, func() error {
+		return e.Room.Use(func() error { return e.Store.End(context.WithoutCancel(e.ctx), row) })
+	}); err != nil {
 		e.Log.Error("unable to record the end", "job", row.ID, "error", err)
 		e.recordLater(row)
 	}

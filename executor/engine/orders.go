@@ -121,7 +121,7 @@ func (e *Engine) Reprioritise(ctx context.Context, id string, p manifest.Priorit
 		return api.JobInfo{}, api.Errorf(api.Conflict, "", "job %s has ended: it %s", id, ending(row.State))
 	}
 	if err := failpoint.Do(failpoint.PriorityCommit, func() error { return e.Store.SetPriority(ctx, id, p) }); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return api.JobInfo{}, err
+		return api.JobInfo{}, e.disk(err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

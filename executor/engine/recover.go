@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
@@ -65,39 +66,70 @@ func (e *Engine) takeUp(ctx context.Context) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var running []*job
+	var running, waiting []*job
 	for _, row := range rows {
-		doc, err := e.document(ctx, row.ID)
-		if err != nil {
-			return err
-		}
-		j := restored(row, doc)
+		j := e.restore(ctx, row)
 		e.live[row.ID] = j
-		if row.State == manifest.Running {
+		if j.row.State == manifest.Running {
 			e.takeUpRunning(j)
 			running = append(running, j)
+		} else {
+			waiting = append(waiting, j)
 		}
 	}
-	var orphans []string
-	for _, row := range rows {
-		if row.State != manifest.Queued {
-			continue
-		}
-		if row.About.Beside != "" {
-			e.startBeside(e.live[row.ID]) // the last daemon left before it could
-			continue
-		}
-		e.queue.Add(e.live[row.ID].queued())
-		if e.orphaned(ctx, e.live[row.ID]) {
-			orphans = append(orphans, row.ID)
-		}
-	}
-	e.orphan(orphans, "a job that it was to come after did not succeed")
+	e.takeUpWaiting(ctx, waiting)
 	for _, j := range running {
 		e.wg.Go(func() { e.resume(j) })
 	}
 	e.startNext()
 	return nil
+}
+
+// restore takes up one job that has not ended. A start that the last daemon recorded and did not
+// get to is taken back: until a supervisor begins, nothing of the job has run.
+func (e *Engine) restore(ctx context.Context, row store.Job) *job {
+	doc, err := e.document(ctx, row.ID)
+	if err != nil {
+		e.Log.Error("a job cannot be read", "job", row.ID, "error", err)
+		doc = &manifest.Job{}
+	}
+	j := restored(row, doc)
+	j.unreadable = err
+	if row.State != manifest.Running || row.About.Boot != e.Boot || e.hasManifest(j) {
+		return j
+	}
+	given, err := supervise.GiveUp(e.Data, row.ID)
+	if err != nil {
+		e.Log.Warn("a start is not taken back", "job", row.ID, "error", err)
+	}
+	if given {
+		j.row.State, j.row.Started = manifest.Queued, time.Time{}
+		e.requeue(j)
+	}
+	return j
+}
+
+// takeUpWaiting queues jobs, all before any is withdrawn: one that comes after another knows it
+// by the queue. e.mu is held.
+func (e *Engine) takeUpWaiting(ctx context.Context, waiting []*job) {
+	reasons := map[*job]string{}
+	for _, j := range waiting {
+		if j.row.About.Beside != "" && j.unreadable == nil {
+			e.startBeside(j) // the last daemon left before it could
+			continue
+		}
+		e.queue.Add(j.queued())
+		if j.unreadable != nil {
+			reasons[j] = "it was not started: " + j.unreadable.Error()
+		} else if e.orphaned(ctx, j) {
+			reasons[j] = "a job that it was to come after did not succeed"
+		}
+	}
+	for _, j := range waiting {
+		if reason := reasons[j]; reason != "" {
+			e.withdraw(j, reason)
+		}
+	}
 }
 
 func (e *Engine) takeUpRunning(j *job) {

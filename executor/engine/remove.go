@@ -55,9 +55,12 @@ func (e *Engine) remove(ctx context.Context, row store.Job) (gone []string, free
 	if err := e.occupied(row.ID); err != nil {
 		return nil, 0, err
 	}
-	names, freed, err := e.Inputs.RemoveJob(ctx, row.ID, time.Now())
-	if err != nil {
-		return nil, 0, err
+	var names store.Freed
+	if err := e.Room.Use(func() (err error) {
+		names, freed, err = e.Inputs.RemoveJob(ctx, row.ID, time.Now())
+		return err
+	}); err != nil {
+		return nil, 0, e.disk(err)
 	}
 	gone = append(gone, e.setAside(row.ID, e.Data.Job(row.ID)))
 	if row.About.Mode == manifest.Isolated {

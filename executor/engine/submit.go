@@ -9,10 +9,9 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/inputs"
+	"github.com/cyclops-fpga/cyclops/executor/space"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
@@ -115,6 +114,9 @@ func (e *Engine) known(ctx context.Context, id string, digest manifest.Sum) (*ap
 	if j != nil {
 		a, _, err := e.awaitAgain(ctx, j, digest)
 		return &a.Job, err
+	}
+	if err := e.sound(); err != nil {
+		return nil, err
 	}
 	row, err := e.Store.Get(ctx, id)
 	if err == nil {
@@ -227,7 +229,7 @@ func (e *Engine) gather(ctx context.Context, doc *manifest.Job, s Submission) (*
 		r.Bases = append(r.Bases, base)
 	}
 	g, missing, err := e.Inputs.Gather(ctx, r)
-	return g, missing, diskFull(err)
+	return g, missing, e.disk(err)
 }
 
 // alreadyError says that the same id came in twice at the same time.
@@ -288,15 +290,28 @@ func (e *Engine) persist(ctx context.Context, row store.Job, raw []byte, g *inpu
 	// Once begun it is finished: a client that hangs up meanwhile may ask again for the same id.
 	ctx = context.WithoutCancel(ctx)
 	if err := e.writeSpec(row.ID, raw); err != nil {
-		return diskFull(err)
+		return e.disk(errors.Join(err, os.RemoveAll(e.Data.Job(row.ID))))
 	}
 	err := failpoint.Do(failpoint.AcceptCommit, func() error {
 		return e.Store.Accept(ctx, store.Acceptance{Job: row, Spec: raw, Packs: g.Packs, New: g.New})
 	})
-	if err != nil {
-		return diskFull(errors.Join(fmt.Errorf("unable to accept job %s: %w", row.ID, err), os.RemoveAll(e.Data.Job(row.ID))))
+	if err == nil {
+		return nil
 	}
-	return nil
+	err = fmt.Errorf("unable to accept job %s: %w", row.ID, err)
+	if f := space.Fail(err); f != nil {
+		_ = e.disk(err)
+		return api.Errorf(api.Unsure, failedHint, "%s cannot tell whether it has job %s: %w", e.Host, row.ID, f)
+	}
+	return e.disk(errors.Join(err, os.RemoveAll(e.Data.Job(row.ID))))
+}
+
+// ensureSpec writes a job's document again that a loss of power took: its directory is not synced.
+func (e *Engine) ensureSpec(id string, raw []byte) error {
+	if info, err := os.Stat(e.Data.JobSpec(id)); err == nil && info.Size() == int64(len(raw)) {
+		return nil
+	}
+	return e.writeSpec(id, raw)
 }
 
 // writeSpec writes the copy of the document that people browse. The store's own is the durable one.
@@ -308,13 +323,6 @@ func (e *Engine) writeSpec(id string, raw []byte) error {
 		return fmt.Errorf("unable to write the job's document: %w", err)
 	}
 	return nil
-}
-
-func diskFull(err error) error {
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return api.Errorf(api.NoSpace, "cyclops rm JOB frees the space of old jobs", "no space left on the host: %w", err)
-	}
-	return err
 }
 
 // refuse takes back a job that could not be made durable. e.mu is held.

@@ -4,14 +4,16 @@
 //	run/cyclopsd.sock               the API; run/ID.sock is a supervisor's
 //	bin/cyclopsd-VERSION bin/current
 //	jobs.db                         the queue and the index
+//	reserve                         room for what must be written when the disk is full
 //	packs/DIGEST.pack incoming/     input content
 //	workspaces/NAME/ .NAME.index .NAME.apply
-//	jobs/ID/job.json log log.idx displaced/ artifacts/ manifest.json
+//	jobs/ID/job.json claim-N log log.idx displaced/ artifacts/ manifest.json
 //	tmp/ID                          a running job's TMPDIR, or a link to it
 //	mounts/                         notes of directories that were made to mount workspaces on
 package layout
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -36,6 +38,7 @@ func (d Data) Lock() string       { return d.join("lock") }
 func (d Data) StoreID() string    { return d.join("id") }
 func (d Data) Config() string     { return d.join("config.toml") }
 func (d Data) Database() string   { return d.join("jobs.db") }
+func (d Data) Reserve() string    { return d.join("reserve") }
 func (d Data) DaemonLog() string  { return d.join("cyclopsd.log") }
 func (d Data) Run() string        { return d.join("run") }
 func (d Data) Socket() string     { return api.Socket(string(d)) }
@@ -70,6 +73,9 @@ func (d Data) LogIndex(id string) string  { return d.join("jobs", id, "log.idx")
 func (d Data) Displaced(id string) string { return d.join("jobs", id, "displaced") }
 func (d Data) Artifacts(id string) string { return d.join("jobs", id, "artifacts") }
 func (d Data) Manifest(id string) string  { return d.join("jobs", id, "manifest.json") }
+
+// Claim says who took start n of a job.
+func (d Data) Claim(id string, n int) string { return d.join("jobs", id, fmt.Sprintf("claim-%d", n)) }
 
 // Create makes every directory, readable by this user alone.
 func (d Data) Create() error {

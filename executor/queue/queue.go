@@ -184,6 +184,19 @@ func (q *Queue) Done(id string, succeeded bool) (orphans []string) {
 	return q.resolve(id, succeeded)
 }
 
+// Return puts a job that could not be started back to where it waited.
+func (q *Queue) Return(id string) {
+	e := q.running[id]
+	if e == nil {
+		return
+	}
+	delete(q.running, id)
+	q.leases.Release(q.held[id])
+	delete(q.held, id)
+	q.vacate(e)
+	q.Add(e.Job)
+}
+
 func (q *Queue) resolve(id string, succeeded bool) (orphans []string) {
 	for _, e := range q.dependants[id] {
 		if q.waiting[e.ID] != e {

@@ -44,6 +44,7 @@ type About struct {
 	Mode    manifest.WorkspaceMode `json:"mode"`
 	Steps   []api.StepInfo         `json:"steps,omitempty"`
 	Beside  string                 `json:"beside,omitempty"` // id of the job in whose workspace it runs
+	Boot    string                 `json:"boot,omitempty"`   // of the machine in which it was started last
 
 	Terminal bool     `json:"terminal,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
@@ -167,9 +168,14 @@ func (s *Store) query(ctx context.Context, query string, args ...any) ([]Job, er
 }
 
 // Start records durably that a job may have started from now on.
-func (s *Store) Start(ctx context.Context, id string, at time.Time) error {
+func (s *Store) Start(ctx context.Context, j Job) error {
+	about, err := json.Marshal(j.About)
+	if err != nil {
+		return fmt.Errorf("unable to write job %s: %w", j.ID, err)
+	}
 	return s.commit(ctx, func(tx *sql.Tx) error {
-		return changeOne(tx.ExecContext(ctx, `UPDATE jobs SET state = 'running', started = ? WHERE id = ? AND ended = 0`, nano(at), id))
+		return changeOne(tx.ExecContext(ctx, `UPDATE jobs SET state = 'running', started = ?, about = ? WHERE id = ? AND ended = 0`,
+			nano(j.Started), about, j.ID))
 	})
 }
 

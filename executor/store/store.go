@@ -42,7 +42,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		(*c.db).SetMaxOpenConns(c.max)
 		(*c.db).SetMaxIdleConns(1)
 	}
-	if err := s.migrate(ctx); err != nil {
+	if err := errors.Join(s.settle(ctx), s.migrate(ctx)); err != nil {
 		return nil, errors.Join(fmt.Errorf("unable to prepare %s: %w", path, err), s.Close())
 	}
 	return s, nil
@@ -83,6 +83,10 @@ func (s *Store) note(ctx context.Context, fn func(*sql.Tx) error) error {
 func (s *Store) transact(ctx context.Context, db *sql.DB, fn func(*sql.Tx) error) error {
 	s.write.Lock()
 	defer s.write.Unlock()
+	return inKernelsWords(attempt(ctx, db, fn))
+}
+
+func attempt(ctx context.Context, db *sql.DB, fn func(*sql.Tx) error) error {
 	if err := failpoint.At(failpoint.StoreBegin); err != nil {
 		return fmt.Errorf("unable to begin: %w", err)
 	}

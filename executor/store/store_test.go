@@ -60,7 +60,8 @@ func TestJobSurvivesReopening(t *testing.T) {
 	j := sample(1, "w", manifest.SumOf(nil))
 	j.Name, j.Priority = "build", manifest.Low
 	accept(t, s, j, pack("a"))
-	if err := s.Start(t.Context(), j.ID, start); err != nil {
+	j.Started = start
+	if err := s.Start(t.Context(), j); err != nil {
 		t.Fatal(err)
 	}
 	end(t, s, j, manifest.Failed)

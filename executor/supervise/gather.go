@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/collect"
 	"github.com/cyclops-fpga/cyclops/executor/workspace"
@@ -24,7 +25,7 @@ func (s *supervisor) collect(ctx context.Context) {
 		s.note(err)
 	}
 	req := collect.Request{
-		Data: s.launch.Data, Job: s.job.ID, Workspace: WorkspaceName(s.job), Start: s.start, Outputs: s.job.Outputs,
+		Data: s.launch.Data, Job: s.job.ID, Workspace: WorkspaceName(s.job), Start: s.start, Back: setBack(s.applied), Outputs: s.job.Outputs,
 		Concurrent: s.job.Workspace.Mode == manifest.Concurrent,
 		Succeeded:  s.record.State == manifest.Succeeded,
 		Settled: func() (collect.Inputs, error) {
@@ -64,4 +65,17 @@ func (s *supervisor) give(artifacts []manifest.Artifact) error {
 		}
 	}
 	return errors.Join(s.share.Give(made), s.share.Close())
+}
+
+// clockNoise is less than any step of a clock, and more than reading it twice takes.
+const clockNoise = time.Millisecond
+
+// setBack returns by how much the clock was set back since a moment.
+func setBack(since time.Time) time.Duration {
+	now := time.Now()
+	// Of times without their monotonic part the wall clock's are compared.
+	if back := now.Sub(since) - now.Round(0).Sub(since.Round(0)); back > clockNoise {
+		return back
+	}
+	return 0
 }

@@ -118,8 +118,11 @@ func (b *bench) make(options ...func(*manifest.Job)) *job {
 	for _, o := range options {
 		o(spec)
 	}
-	l := &Launch{Data: b.data, Self: []string{b.self}, Accepted: time.Now().UTC(), Host: "here", Store: "store", Executor: "test"}
+	l := &Launch{Data: b.data, Self: []string{b.self}, Attempt: 1, Accepted: time.Now().UTC(), Host: "here", Store: "store", Executor: "test"}
 	l.SetEnviron([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.t.TempDir()})
+	if err := os.MkdirAll(b.data.Job(spec.ID), 0o700); err != nil {
+		b.t.Fatal(err)
+	}
 	j := &job{bench: b, Job: spec, launch: l, event: make(chan struct{})}
 	j.rewrite()
 	return j

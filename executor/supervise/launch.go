@@ -26,6 +26,7 @@ type Launch struct {
 	Self     []string            `json:"self"`             // argv that gives this binary the executor's role; a verb follows
 	Job      json.RawMessage     `json:"job"`              // a manifest.Job
 	Beside   json.RawMessage     `json:"beside,omitempty"` // the manifest.Job in whose workspace it runs
+	Attempt  int                 `json:"attempt"`          // number of this start of the job
 	Accepted time.Time           `json:"accepted"`
 	Packs    []manifest.Digest   `json:"packs,omitempty"` // that the snapshot draws on
 	Environ  [][]byte            `json:"environ"`         // NAME=value of the login shell; bytes, not text

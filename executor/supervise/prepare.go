@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/environ"
 	"github.com/cyclops-fpga/cyclops/executor/packs"
@@ -71,7 +72,7 @@ func (s *supervisor) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.start, s.share = report.Start, report.Share
+	s.start, s.applied, s.share = report.Start, time.Now(), report.Share
 	s.record.Input.Files, s.record.Input.Bytes = report.Files, report.Bytes
 	s.extra("displaced", report.Displaced, len(report.Displaced) > 0)
 	s.extra("warning", report.Warning, report.Warning != "")

@@ -40,6 +40,7 @@ type supervisor struct {
 	noTerm   error            // why there is none although the job asks for it
 	place    *place           // nil: the job sees its workspace where the host keeps it
 	start    time.Time        // from which on a file's ctime makes it this job's
+	applied  time.Time        // the same moment, by a clock that nobody sets
 	share    *workspace.Share // of a concurrent job: its place in the workspace; held until the process ends
 	final    *os.File         // becomes the manifest
 	group    foreground
@@ -55,8 +56,8 @@ func newSupervisor(ctx context.Context, l *Launch, j *manifest.Job) (*supervisor
 		Started: &started, Snapshot: j.Input.Snapshot, Workspace: j.Workspace.Name, Location: l.Data.Job(j.ID),
 		Terminal: j.Terminal != nil,
 	})
-	if err := failpoint.Do(failpoint.SuperviseDir, func() error { return os.MkdirAll(l.Data.Job(j.ID), 0o700) }); err != nil {
-		return nil, fmt.Errorf("unable to make the job's directory: %w", err)
+	if err := l.claim(j.ID); err != nil {
+		return nil, err
 	}
 	var err error
 	if s.final, err = reserve(l.Data, j.ID); err != nil {
@@ -109,7 +110,7 @@ func (s *supervisor) run(ctx context.Context) error {
 		s.collect(ctx)
 	}
 	s.cleanUp()
-	return s.finish(begun)
+	return s.finish(ctx, begun)
 }
 
 func (s *supervisor) phase(name string) {
@@ -211,7 +212,7 @@ func (s *supervisor) failure() string {
 }
 
 // finish makes the record durable, the manifest last.
-func (s *supervisor) finish(begun time.Time) error {
+func (s *supervisor) finish(ctx context.Context, begun time.Time) error {
 	m := s.record
 	s.note(s.log.Sync())
 	log, index := s.log.Files()
@@ -219,28 +220,11 @@ func (s *supervisor) finish(begun time.Time) error {
 	m.Artifacts = append(m.Artifacts, logArtifacts(s.job.ID, log, index)...)
 	m.Usage.LogBytes = log.Size
 	for _, n := range s.notes {
-		if m.Reason != "" {
-			m.Reason += "; "
-		}
-		m.Reason += n
+		s.addReason(n)
 	}
-	m.Ended = now()
 	m.Usage.WallSeconds = time.Since(begun).Seconds()
-	return s.persist()
-}
-
-// persist writes the manifest; on a full disk it tries again without what can be left out.
-func (s *supervisor) persist() error {
-	err := writeReserved(s.final, s.launch.Data, s.record)
-	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
-		return err
+	if m.Ended = now(); m.Ended.Before(*m.Started) { // the clock was set back
+		m.Ended = m.Started.Add(time.Since(begun))
 	}
-	if derr := os.RemoveAll(s.launch.Data.Artifacts(s.job.ID)); derr != nil {
-		return errors.Join(err, derr)
-	}
-	s.record.Artifacts = slices.DeleteFunc(s.record.Artifacts, func(a manifest.Artifact) bool {
-		return a.Kind != manifest.KindLog && a.Kind != manifest.KindLogIndex
-	})
-	s.record.Reason += "; the outputs were dropped to make room for this record: the host's disk is full"
-	return writeReserved(s.final, s.launch.Data, s.record)
+	return s.persist(ctx)
 }

@@ -31,7 +31,8 @@ type Process struct {
 }
 
 // Start starts a supervisor in a session of its own, so that it outlives this process, and
-// returns when its control socket accepts. What it has to say goes to stderr.
+// returns when its control socket accepts, or when that takes too long to tell. An error means that
+// the job did not begin. What the supervisor has to say goes to stderr.
 func Start(ctx context.Context, l *Launch, stderr *os.File) (*Process, error) {
 	doc, err := json.Marshal(l)
 	if err != nil {
@@ -54,7 +55,7 @@ func Start(ctx context.Context, l *Launch, stderr *os.File) (*Process, error) {
 	}
 	p := &Process{PID: cmd.Process.Pid, done: make(chan struct{})}
 	go p.wait(cmd)
-	return p, p.ready(ctx, r)
+	return p, p.ready(ctx, l, r)
 }
 
 func (p *Process) wait(cmd *exec.Cmd) {
@@ -62,23 +63,34 @@ func (p *Process) wait(cmd *exec.Cmd) {
 	close(p.done)
 }
 
-// ready waits for the supervisor's first line; anything but "ready" is why it cannot run.
-func (p *Process) ready(ctx context.Context, r *os.File) error {
+// ready waits for the supervisor's first line. An error means that it ended without having begun:
+// while nobody knows that, it may run the job.
+func (p *Process) ready(ctx context.Context, l *Launch, r *os.File) error {
 	stop := context.AfterFunc(ctx, func() { r.Close() })
 	defer stop()
-	line, err := bufio.NewReader(io.LimitReader(r, 4096)).ReadString('\n')
-	if fault := failpoint.At(failpoint.LaunchReady); fault != nil {
-		line, err = "", fault
+	line, err := "", failpoint.At(failpoint.LaunchReady)
+	if err == nil {
+		line, err = bufio.NewReader(io.LimitReader(r, 4096)).ReadString('\n')
 	}
 	switch {
-	case line == ready:
-		return nil
-	case ctx.Err() != nil:
-		return errors.Join(context.Cause(ctx), syscall.Kill(p.PID, syscall.SIGTERM))
-	case line != "":
+	case line != "" && line != ready:
+		<-p.done
 		return fmt.Errorf("unable to start supervisor: %s", strings.TrimSpace(line))
+	case line == "" && errors.Is(err, io.EOF):
+		return p.endedAtOnce(l)
 	}
-	return fmt.Errorf("unable to start supervisor: it ended at once: %w", errors.Join(err, p.Wait()))
+	return nil
+}
+
+func (p *Process) endedAtOnce(l *Launch) error {
+	ended := p.Wait()
+	j, err := l.Document()
+	if err == nil {
+		if begun, _ := Begun(l.Data, j.ID); begun {
+			return nil
+		}
+	}
+	return fmt.Errorf("unable to start supervisor: it ended at once: %w", errors.Join(ended, err))
 }
 
 // Wait returns when the supervisor has ended.

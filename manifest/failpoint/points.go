@@ -74,7 +74,7 @@ const (
 // The steps of a supervisor.
 const (
 	SuperviseRead    Point = "supervise.read"    // it reads what to run
-	SuperviseDir     Point = "supervise.dir"     // the job's directory is made
+	SuperviseClaim   Point = "supervise.claim"   // it takes the start of the job
 	SuperviseReserve Point = "supervise.reserve" // room for the manifest is taken
 	SuperviseListen  Point = "supervise.listen"  // the control socket is made
 	SuperviseReady   Point = "supervise.ready"   // it says so
@@ -119,7 +119,7 @@ func Points() map[string][]Point {
 			RemoveTree, SweepCommit, CompactMerge, CompactCommit, RecoverSweep, RecoverRead, RecoverFollow, RecoverLeftover,
 		},
 		"supervisor": {
-			SuperviseRead, SuperviseDir, SuperviseReserve, SuperviseListen, SuperviseReady, LogCreate, LogIndex, LogWrite, LogSync,
+			SuperviseRead, SuperviseClaim, SuperviseReserve, SuperviseListen, SuperviseReady, LogCreate, LogIndex, LogWrite, LogSync,
 			ApplyJournal, ApplyStage, ApplyClear, ApplyDir, ApplyWrite, ApplyRename, ApplyIndex, TmpMake, TmpRemove, StepStart,
 			StepSweep, CollectWalk, CollectCopy, CollectSync, ManifestWrite, ManifestSync, ManifestRename, ManifestSyncDir,
 			ControlClose,

@@ -1,0 +1,26 @@
+// Package boot tells one run of the machine from the next: what ran before a restart is gone, and
+// what was not synced may be.
+package boot
+
+import (
+	"os"
+	"strings"
+
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
+)
+
+// Variable gives builds with the tag failpoints another boot's id, as if the machine had been
+// started again.
+const Variable = "CYCLOPS_BOOT_ID"
+
+// ID returns the kernel's id of this boot, empty where the kernel does not say.
+func ID() string {
+	if failpoint.Enabled && os.Getenv(Variable) != "" {
+		return os.Getenv(Variable)
+	}
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+}

@@ -1,0 +1,110 @@
+//go:build linux
+
+package daemon_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/boot"
+	"github.com/cyclops-fpga/cyclops/executor/store"
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// began has the store say of a waiting job that it was started, as it does after a daemon that was
+// killed right behind that.
+func (h *host) began(id, in string) {
+	h.Helper()
+	s, err := store.Open(context.Background(), h.data.Database())
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer s.Close()
+	row, err := s.Get(context.Background(), id)
+	if err != nil {
+		h.Fatal(err)
+	}
+	row.Started, row.About.Boot = time.Now(), in
+	if err := s.Start(context.Background(), row); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// queued submits jobs to a host that drains, so that they wait, and ends its daemon.
+func (h *host) queued(jobs ...*manifest.Job) {
+	h.Helper()
+	g := h.gate(job("", "w"))
+	for _, j := range jobs {
+		if err := h.submit(j, nil).drain(); err != nil {
+			h.Fatal(err)
+		}
+	}
+	h.call("POST", api.PathDrain, api.DrainRequest{Draining: true}, nil)
+	g.open()
+	if err := g.drain(); err != nil {
+		h.Fatal(err)
+	}
+	h.halt()
+}
+
+func (h *host) resume() {
+	h.Helper()
+	if err := h.call("POST", api.PathDrain, api.DrainRequest{}, nil); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// A daemon that was killed between recording a start and starting must not cost the job.
+func TestAStartThatNothingCameOfIsTakenBack(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "slots = 1\n")
+	ran := filepath.Join(t.TempDir(), "ran")
+	j := job("echo >> "+ran, "w")
+	h.queued(j)
+	for range 2 { // a second daemon may be killed at the same place
+		h.began(j.ID, boot.ID())
+		h.start()
+		if info := h.show(j.ID); info.State != manifest.Queued || info.Started != nil {
+			t.Errorf("it is %s, started %v", info.State, info.Started)
+		}
+		h.halt()
+	}
+	h.start()
+	h.resume()
+	c := h.follow(api.Follow{Job: j.ID})
+	if err := c.drain(); err != nil || c.result.State != manifest.Succeeded {
+		t.Errorf("got %v, %+v", err, c.result)
+	}
+	if data, err := os.ReadFile(ran); string(data) != "\n" {
+		t.Errorf("it ran %d times, %v", len(data), err)
+	}
+}
+
+// What was started before the machine was may have run: nothing that could tell was synced.
+func TestAStartBeforeTheMachineWasRestartedIsLost(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "slots = 1\n")
+	ran := filepath.Join(t.TempDir(), "ran")
+	j, after := job("echo >> "+ran, "w"), job("echo >> "+ran, "v")
+	after.After = []string{j.ID}
+	h.queued(j, after)
+	h.began(j.ID, "another boot")
+	h.start()
+	h.resume()
+	c := h.follow(api.Follow{Job: j.ID})
+	if err := c.drain(); err != nil || c.result.State != manifest.Lost || !strings.Contains(c.result.Reason, "the host was restarted") {
+		t.Errorf("got %v, %+v", err, c.result)
+	}
+	d := h.follow(api.Follow{Job: after.ID})
+	if err := d.drain(); err != nil || d.result.State != manifest.Cancelled {
+		t.Errorf("the one behind it: %v, %+v", err, d.result)
+	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("it ran")
+	}
+}
