@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/daemon"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
@@ -145,4 +146,38 @@ func TestARecordWaitsForADiskThatTakesNone(t *testing.T) {
 	if len(left) > 0 {
 		t.Errorf("%q are left", left)
 	}
+}
+
+// A daemon that was killed must come back on a disk that is full, or nobody could free any of it.
+func TestADaemonStartsOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	h := newSmallHost(t)
+	old := h.run(job("echo old", "w"))
+	h.halt()
+	empty := h.fill()
+	defer empty()
+	h.start()
+	if err := h.call("DELETE", "/v1/jobs/"+old.accepted.Job.ID, nil, nil); err != nil {
+		t.Errorf("rm: %+v", err)
+	}
+}
+
+func TestADaemonSaysThatItsDiskIsReadOnly(t *testing.T) {
+	t.Parallel()
+	h := newSmallHost(t)
+	h.halt()
+	disk := filepath.Dir(string(h.data))
+	for _, flags := range []uintptr{unix.MS_RDONLY, 0} {
+		if err := unix.Mount("", disk, "", unix.MS_REMOUNT|flags, "size=8m"); err != nil {
+			t.Fatal(err)
+		}
+		hello, _ := dial(t, h.data, "")
+		if said := hello.Error != nil && strings.Contains(hello.Error.Message, "read-only") && hello.Error.Hint != ""; said != (flags != 0) {
+			t.Errorf("with flags %d: %+v", flags, hello.Error)
+		}
+	}
+	if _, err := daemon.Stop(t.Context(), h.data); err != nil {
+		t.Error(err)
+	}
+	h.start()
 }

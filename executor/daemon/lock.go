@@ -65,7 +65,9 @@ func lockData(ctx context.Context, d layout.Data) (*os.File, error) {
 	if err != nil {
 		return nil, occupied(d, err)
 	}
-	err = errors.Join(failpoint.At(failpoint.DaemonLock), f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n"))
+	pid := strconv.Itoa(os.Getpid()) + "\n"
+	// Written before what is too much is cut off: a full disk would not give its block back.
+	err = errors.Join(failpoint.At(failpoint.DaemonLock), writeAt(f, pid), f.Truncate(int64(len(pid))))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("unable to lock %s: %w", d, err), f.Close())
 	}

@@ -86,7 +86,7 @@ func open(ctx context.Context, d layout.Data, self []string, held *os.File) (_ *
 	r := &running{leave: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, r.close())
+			err = explainDisk(d, errors.Join(err, r.close()))
 		}
 	}()
 	if r.lock, err = lockData(limit, d); err != nil {
@@ -104,10 +104,10 @@ func (r *running) build(ctx context.Context, d layout.Data, self []string) error
 	if err != nil {
 		return err
 	}
-	if err := failpoint.At(failpoint.DaemonStore); err != nil {
-		return fmt.Errorf("unable to open %s: %w", d.Database(), err)
-	}
-	if r.store, err = store.Open(ctx, d.Database()); err != nil {
+	room := space.Keep(d.Reserve())
+	if err := failpoint.Do(failpoint.DaemonStore, func() error {
+		return room.Use(func() (err error) { r.store, err = store.Open(ctx, d.Database()); return err })
+	}); err != nil {
 		return err
 	}
 	host, err := os.Hostname()
@@ -117,7 +117,7 @@ func (r *running) build(ctx context.Context, d layout.Data, self []string) error
 	log, content := slog.Default(), inputs.New(d, r.store)
 	r.engine, err = engine.New(ctx, engine.Options{
 		Data: d, Self: self, StoreID: id, Host: host, Config: config, Store: r.store, Inputs: content,
-		Room: space.Keep(d.Reserve()), Boot: boot.ID(), Launcher: engine.Local{Stderr: os.Stderr}, Log: log,
+		Room: room, Boot: boot.ID(), Launcher: engine.Local{Stderr: os.Stderr}, Log: log,
 	})
 	if err != nil {
 		return err

@@ -41,7 +41,7 @@ func Ensure(ctx context.Context, d layout.Data, self []string) error {
 	defer cancel()
 	lock, err := flock(ctx, startLock(d))
 	if err != nil {
-		return err
+		return explainDisk(d, err)
 	}
 	defer lock.Close()
 	if answers(ctx, d) {
@@ -57,7 +57,7 @@ func Ensure(ctx context.Context, d layout.Data, self []string) error {
 func spawn(ctx context.Context, d layout.Data, self []string, lock *os.File) error {
 	log, err := openLog(d)
 	if err != nil {
-		return err
+		return explainDisk(d, err)
 	}
 	defer log.Close()
 	r, w, err := os.Pipe()

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/boot"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/snapshot"
 )
@@ -131,8 +132,8 @@ func (a *applier) carryOut(ctx context.Context, plan *plan, now *dir, old *index
 		count(&now.entries[i], &a.report)
 	}
 	a.report.Start = a.instant
-	boot := bootID()
-	clean := old != nil && old.boot == boot && old.root.sum == a.New && slices.Equal(a.journal.snapshots, []manifest.Sum{a.New})
+	thisBoot := boot.ID() // empty where the kernel does not say: then no index is believed
+	clean := old != nil && thisBoot != "" && old.boot == thisBoot && old.root.sum == a.New && slices.Equal(a.journal.snapshots, []manifest.Sum{a.New})
 	if clean && plan.empty() && !plan.learnt {
 		return nil
 	}
@@ -141,7 +142,7 @@ func (a *applier) carryOut(ctx context.Context, plan *plan, now *dir, old *index
 			return err
 		}
 	}
-	next := &index{boot: boot, root: now}
+	next := &index{boot: thisBoot, root: now}
 	if err := next.save(a.Data.WorkspaceIndex(a.Name)); err != nil {
 		return err
 	}
@@ -199,7 +200,7 @@ func (a *applier) known(ctx context.Context, old *index) (*dir, error) {
 	var indexed manifest.Sum
 	if old != nil {
 		known, indexed = old.root, old.root.sum
-		if old.boot == "" || old.boot != bootID() {
+		if old.boot == "" || old.boot != boot.ID() {
 			known.forget()
 		}
 	} else if len(a.journal.snapshots) > 0 {

@@ -10,7 +10,6 @@ import (
 	"hash/crc32"
 	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -283,13 +282,4 @@ func loadIndex(path string) (*index, error) {
 		return nil, nil
 	}
 	return x, nil
-}
-
-// bootID tells boots apart. Where the kernel does not say, no index is believed.
-func bootID() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(id))
 }
