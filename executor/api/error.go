@@ -60,3 +60,11 @@ func KindOf(err error) Kind {
 	}
 	return Internal
 }
+
+// AsError returns the first Error in err's chain, or one of kind Internal that says the same.
+func AsError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return &Error{Kind: Internal, Message: err.Error()}
+}

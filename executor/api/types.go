@@ -83,6 +83,7 @@ type JobInfo struct {
 	LogSize   int64             `json:"logSize"`
 	Terminal  bool              `json:"terminal,omitempty"` // it runs on one
 	Beside    string            `json:"beside,omitempty"`   // id of the job in whose workspace it runs
+	Pinned    bool              `json:"pinned,omitempty"`   // it is not removed until it is unpinned
 	Warnings  []string          `json:"warnings,omitempty"` // of a running job, for people
 	Location  string            `json:"location"`           // directory of the job on the host, absolute
 }
@@ -127,6 +128,83 @@ type DrainRequest struct {
 type Removed struct {
 	ID         string `json:"id"`
 	FreedBytes int64  `json:"freedBytes"`
+}
+
+// RemoveRequest asks to delete ended jobs, with all that only they use.
+type RemoveRequest struct {
+	Jobs []string `json:"jobs"` // whole ids
+}
+
+// RemoveReply says what became of each job that a RemoveRequest names.
+type RemoveReply struct {
+	Removed []Removed  `json:"removed"`
+	Failed  []JobError `json:"failed"`
+}
+
+// PinRequest keeps jobs from being removed, or lets them go again.
+type PinRequest struct {
+	Jobs   []string `json:"jobs"` // whole ids
+	Pinned bool     `json:"pinned"`
+}
+
+// PinReply says what became of each job that a PinRequest names.
+type PinReply struct {
+	Done   []string   `json:"done"`
+	Failed []JobError `json:"failed"`
+}
+
+// JobError is why a request could not be met for one of its jobs.
+type JobError struct {
+	ID    string `json:"id"`
+	Error *Error `json:"error"`
+}
+
+// Fail adds a job that stays.
+func (r *RemoveReply) Fail(id string, err error) {
+	r.Failed = append(r.Failed, JobError{ID: id, Error: AsError(err)})
+}
+
+// Fail adds a job that is as it was.
+func (r *PinReply) Fail(id string, err error) {
+	r.Failed = append(r.Failed, JobError{ID: id, Error: AsError(err)})
+}
+
+// The kinds of what GCRequest finds.
+const (
+	GCJob       = "job"       // over the retention
+	GCWorkspace = "workspace" // no job names it
+	GCPack      = "pack"      // no snapshot draws on it
+	GCUpload    = "upload"    // nobody submitted it
+	GCRemoved   = "removed"   // of a job that is removed, left when that was cut short
+	GCBinary    = "binary"    // an executor that no process runs and that is not the current one
+)
+
+// GCRequest asks what of a host could be freed, or frees it.
+type GCRequest struct {
+	Age    int64 `json:"ageSeconds,omitempty"` // remove jobs that ended longer ago; 0: as the host is configured
+	Size   int64 `json:"size,omitempty"`       // remove the oldest jobs until the rest takes no more bytes; 0: as the host is configured
+	Remove bool  `json:"remove"`               // false: only tell
+}
+
+// GCReply is what a GCRequest found, or removed.
+type GCReply struct {
+	Age   int64    `json:"ageSeconds,omitempty"` // that was gone by; 0: jobs stay however old they are
+	Size  int64    `json:"size,omitempty"`       // that was gone by; 0: jobs stay however much they take
+	Kept  int64    `json:"kept"`                 // bytes of all that is kept for ended jobs, before
+	Items []GCItem `json:"items"`
+	More  bool     `json:"more,omitempty"` // there are more than one answer holds: ask again
+	// Warning is why jobs stay that are older than Age, for people.
+	Warning string `json:"warning,omitempty"`
+}
+
+// GCItem is one thing that could be freed, or was.
+type GCItem struct {
+	Kind  string     `json:"kind"`
+	Name  string     `json:"name"`            // id of a job, name of a workspace, otherwise the name of a file
+	Bytes int64      `json:"bytes"`           // that only it takes, as far as can be told before
+	Ended *time.Time `json:"ended,omitempty"` // of a job
+	Why   string     `json:"why"`             // for people
+	Error *Error     `json:"error,omitempty"` // why it stays
 }
 
 // EnvironmentReport says what the login shell gives to jobs. It names variables, never values.

@@ -52,5 +52,8 @@ const (
 	PathDrain       = "/v1/drain"              // POST DrainRequest → Hello
 	PathForward     = "/v1/jobs/{id}/forward"  // POST ?to=HOST:PORT with Upgrade: ForwardProtocol → the bytes of a TCP connection from the job's host
 	PathFiles       = "/v1/jobs/{id}/files"    // GET ?glob= → FileList; files of the job's workspace that the job wrote
+	PathRemove      = "/v1/remove"             // POST RemoveRequest → RemoveReply
+	PathPin         = "/v1/pin"                // POST PinRequest → PinReply
+	PathGC          = "/v1/gc"                 // POST GCRequest → GCReply
 	PathShutdown    = "/v1/shutdown"           // POST → Hello; the daemon leaves, supervisors stay
 )

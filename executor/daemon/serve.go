@@ -117,7 +117,7 @@ func (r *running) build(ctx context.Context, d layout.Data, self []string) error
 	log, content := slog.Default(), inputs.New(d, r.store)
 	r.engine, err = engine.New(ctx, engine.Options{
 		Data: d, Self: self, StoreID: id, Host: host, Config: config, Store: r.store, Inputs: content,
-		Room: room, Boot: boot.ID(), Launcher: engine.Local{Stderr: os.Stderr}, Log: log,
+		Room: room, Boot: boot.ID(), Launcher: engine.Local{Stderr: os.Stderr}, Clock: engine.SystemClock(), Log: log,
 	})
 	if err != nil {
 		return err

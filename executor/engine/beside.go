@@ -56,15 +56,3 @@ func (e *Engine) startBeside(j *job) {
 	e.queue.AddBeside(j.row.ID)
 	e.begin(j, nil)
 }
-
-// occupied refuses to delete a workspace below a job that runs beside its own.
-func (e *Engine) occupied(id string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, j := range e.live {
-		if j.row.About.Beside == id {
-			return api.Errorf(api.Conflict, "leave it, or cyclops cancel "+j.row.ID, "job %s still runs in the workspace of job %s", j.row.ID, id)
-		}
-	}
-	return nil
-}

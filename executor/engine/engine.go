@@ -47,6 +47,7 @@ type Options struct {
 	Room     *space.Reserve
 	Boot     string // id of this boot of the machine
 	Launcher Launcher
+	Clock    Clock
 	Log      *slog.Logger
 }
 
@@ -63,6 +64,10 @@ type Engine struct {
 	removing sync.RWMutex
 	sweep    sync.Mutex
 	swept    time.Time
+
+	clock      watchedClock
+	keeper     keeper
+	collecting sync.Mutex // one GC at a time
 
 	login loginEnvironment
 
@@ -84,11 +89,20 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	e := &Engine{Options: o, counted: queue.NewCounted(o.Config.Resources), started: time.Now().UTC(), live: map[string]*job{}}
 	e.queue = queue.New(o.Config.Slots, e.counted)
 	e.ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
+	e.clock = watch(o.Clock)
 	e.login.ready = make(chan struct{})
 	e.wg.Go(func() { e.login.capture(e.ctx, o.Self) })
+	if !e.retention().none() {
+		e.keeper.wake = make(chan struct{}, 1)
+	}
+	left := e.leftBehind(ctx) // nothing is being removed now
 	if err := e.recover(ctx); err != nil {
 		e.Close()
 		return nil, err
+	}
+	e.wg.Go(func() { e.clear(left) })
+	if e.keeper.wake != nil {
+		e.wg.Go(e.keep)
 	}
 	return e, nil
 }

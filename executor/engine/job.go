@@ -140,7 +140,7 @@ func (e *Engine) rowInfo(row *store.Job) api.JobInfo {
 		Command: row.About.Command, State: row.State, Steps: row.About.Steps, Priority: row.Priority, Workspace: row.Workspace,
 		Accepted: row.Accepted, Started: timeOrNil(row.Started), Ended: timeOrNil(row.Ended), ExitCode: row.ExitCode,
 		Signal: row.Signal, Reason: row.Reason, LogSize: row.LogSize, Location: e.Data.Job(row.ID),
-		Terminal: row.About.Terminal, Warnings: row.About.Warnings, Beside: row.About.Beside,
+		Terminal: row.About.Terminal, Warnings: row.About.Warnings, Beside: row.About.Beside, Pinned: row.About.Pinned,
 	}
 	if !row.Snapshot.IsZero() {
 		info.Snapshot = row.Snapshot.Digest()

@@ -242,6 +242,7 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 		e.Log.Error("unable to record the end", "job", row.ID, "error", err)
 		e.recordLater(row)
 	}
+	e.keeper.ended(row)
 	j.pins.Release()
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -282,7 +283,9 @@ func (e *Engine) recordLater(row store.Job) {
 // latest puts the end of a job that the store could not take in the place of what it has.
 func (e *Engine) latest(row *store.Job) {
 	if late, ok := e.unrecorded.Load(row.ID); ok {
+		pinned := row.About.Pinned
 		*row = late.(store.Job)
+		row.About.Pinned = pinned
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // find returns a job that has not ended, or how an ended one stands.
 func (e *Engine) find(ctx context.Context, id string) (*job, store.Job, error) {
 	if !manifest.ValidID(id) {
-		return nil, store.Job{}, api.Errorf(api.Invalid, "", "%q is no whole job id", id)
+		return nil, store.Job{}, notWhole(id)
 	}
 	e.mu.Lock()
 	j := e.live[id]
@@ -28,9 +28,15 @@ func (e *Engine) find(ctx context.Context, id string) (*job, store.Job, error) {
 	row, err := e.Store.Get(ctx, id)
 	e.latest(&row)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, row, api.Errorf(api.NotFound, "cyclops ps --all lists the jobs there are", "%s has no job %s", e.Host, id)
+		return nil, row, e.unknown(id)
 	}
 	return nil, row, err
+}
+
+func notWhole(id string) error { return api.Errorf(api.Invalid, "", "%q is no whole job id", id) }
+
+func (e *Engine) unknown(id string) error {
+	return api.Errorf(api.NotFound, "cyclops ps --all lists the jobs there are", "%s has no job %s", e.Host, id)
 }
 
 // Show returns what is known of a job.

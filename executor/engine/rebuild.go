@@ -63,6 +63,8 @@ func (e *Engine) readJob(id string) (foundJob, error) {
 	}
 	f.row = newJob(doc, manifest.SumOf(f.raw)).row
 	f.row.State = manifest.Running
+	_, err = os.Lstat(e.Data.Pinned(id))
+	f.row.About.Pinned = err == nil
 	data, err := os.ReadFile(e.Data.Manifest(id))
 	if errors.Is(err, os.ErrNotExist) {
 		info, err := os.Stat(e.Data.JobSpec(id))

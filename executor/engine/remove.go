@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -22,57 +23,134 @@ import (
 // sweepEvery is how long what nothing names may stay while jobs are removed.
 const sweepEvery = time.Hour
 
-// Remove deletes an ended job and frees what only it used.
-func (e *Engine) Remove(ctx context.Context, id string) (api.Removed, error) {
-	j, row, err := e.find(ctx, id)
-	if err != nil {
-		return api.Removed{}, err
+// removeBatch is how many jobs go in one commit. No job is accepted meanwhile.
+const removeBatch = 100
+
+// maxJobs bounds how many jobs one request may name.
+const maxJobs = 10_000
+
+// Remove deletes ended jobs and frees what only they used. One that has to stay keeps none of the others.
+func (e *Engine) Remove(ctx context.Context, ids []string) (api.RemoveReply, error) {
+	reply := api.RemoveReply{Removed: []api.Removed{}, Failed: []api.JobError{}}
+	if len(ids) > maxJobs {
+		return reply, tooMany(len(ids))
 	}
-	if j != nil {
-		return api.Removed{}, api.Errorf(api.Conflict, "cyclops cancel "+id+" stops it", "job %s has not ended", id)
+	for batch := range slices.Chunk(ids, removeBatch) {
+		if err := ctx.Err(); err != nil {
+			return reply, err
+		}
+		e.removeBatch(ctx, batch, inUse.keeps, &reply)
 	}
-	gone, freed, err := e.remove(ctx, row)
-	if errors.Is(err, store.ErrNotFound) {
-		return api.Removed{}, api.Errorf(api.NotFound, "", "job %s was removed already", id)
+	if err := e.sweepSometimes(ctx); err != nil {
+		e.Log.Warn("what nothing names stays", "error", err)
 	}
-	if err != nil {
-		return api.Removed{}, fmt.Errorf("unable to remove job %s: %w", id, err)
-	}
-	for _, path := range gone {
-		freed += usage(path)
-		err = errors.Join(err, failpoint.Do(failpoint.RemoveTree, func() error { return supervise.RemoveTree(path) }))
-	}
-	if err != nil {
-		return api.Removed{}, fmt.Errorf("unable to remove all files of job %s: %w", id, err)
-	}
-	return api.Removed{ID: id, FreedBytes: freed}, e.sweepSometimes(ctx)
+	return reply, nil
 }
 
-// remove takes a job out of the store and its files out of sight; what it returns is to be deleted.
-func (e *Engine) remove(ctx context.Context, row store.Job) (gone []string, freed int64, err error) {
+func tooMany(n int) error {
+	return api.Errorf(api.Invalid, "", "%d jobs are more than the %d that one request may name", n, maxJobs)
+}
+
+// removeBatch removes jobs in one commit, and then their files, but for those that keeps has a reason for.
+func (e *Engine) removeBatch(ctx context.Context, ids []string, keeps func(inUse, string) error, reply *api.RemoveReply) {
+	for _, g := range e.forget(ctx, ids, keeps, reply) {
+		for _, path := range g.paths {
+			bytes := usage(path)
+			g.freed += bytes
+			e.keeper.forgot(bytes)
+			g.err = errors.Join(g.err, failpoint.Do(failpoint.RemoveTree, func() error { return supervise.RemoveTree(path) }))
+		}
+		if g.err != nil {
+			reply.Fail(g.id, fmt.Errorf("unable to remove all files of job %s: %w", g.id, g.err))
+			continue
+		}
+		reply.Removed = append(reply.Removed, api.Removed{ID: g.id, FreedBytes: g.freed})
+	}
+}
+
+// gone is a job that the store has forgotten, and where what is to be deleted of it lies.
+type gone struct {
+	id    string
+	paths []string
+	freed int64
+	err   error
+}
+
+// forget takes jobs out of the store and their files out of sight.
+func (e *Engine) forget(ctx context.Context, ids []string, keeps func(inUse, string) error, reply *api.RemoveReply) []*gone {
 	e.removing.Lock()
 	defer e.removing.Unlock()
-	if err := e.occupied(row.ID); err != nil {
-		return nil, 0, err
+	var ended []string
+	use := e.inUse()
+	for _, id := range ids {
+		err := keeps(use, id)
+		if !manifest.ValidID(id) {
+			err = notWhole(id)
+		}
+		if err != nil {
+			reply.Fail(id, err)
+		} else {
+			ended = append(ended, id)
+		}
 	}
-	var names store.Freed
-	if err := e.Room.Use(func() (err error) {
-		names, freed, err = e.Inputs.RemoveJob(ctx, row.ID, time.Now())
+	var freed []store.Freed
+	var bytes []int64
+	err := e.Room.Use(func() (err error) {
+		freed, bytes, err = e.Inputs.RemoveJobs(context.WithoutCancel(ctx), ended, time.Now())
 		return err
-	}); err != nil {
-		return nil, 0, e.disk(err)
+	})
+	if err != nil {
+		err = e.disk(err)
+		for _, id := range ended {
+			reply.Fail(id, fmt.Errorf("unable to remove job %s: %w", id, err))
+		}
+		return nil
 	}
-	gone = append(gone, e.setAside(row.ID, e.Data.Job(row.ID)))
-	if row.About.Mode == manifest.Isolated {
-		gone = append(gone, e.setAside(row.ID, e.Data.Workspace(row.ID)))
-		_, err = workspace.Remove(e.Data, row.ID)
+	var all []*gone
+	for i, f := range freed {
+		if f.Err != nil {
+			reply.Fail(ended[i], e.stays(ended[i], f.Err))
+			continue
+		}
+		g := &gone{id: ended[i], freed: bytes[i]}
+		g.paths, g.err = e.aside(f)
+		all = append(all, g)
 	}
-	if names.Workspace != "" {
-		gone = append(gone, e.setAside(row.ID, e.Data.Workspace(names.Workspace)))
-		_, other := workspace.Remove(e.Data, names.Workspace)
+	return all
+}
+
+// stays says to a person why a job was not removed.
+func (e *Engine) stays(id string, err error) error {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return e.unknown(id)
+	case errors.Is(err, store.ErrPinned):
+		return api.Errorf(api.Conflict, "cyclops unpin "+id+" lets it go", "job %s is pinned", id)
+	}
+	return fmt.Errorf("unable to remove job %s: %w", id, err)
+}
+
+// aside moves what a removed job leaves out of the way of whoever uses its names again.
+func (e *Engine) aside(f store.Freed) (paths []string, err error) {
+	id := f.Job.ID
+	paths = append(paths, e.setAside(id, e.Data.Job(id)))
+	for _, name := range []string{f.Workspace, isolated(f.Job)} {
+		if name == "" {
+			continue
+		}
+		paths = append(paths, e.setAside(id, e.Data.Workspace(name)))
+		_, other := workspace.Remove(e.Data, name)
 		err = errors.Join(err, other)
 	}
-	return gone, freed, err
+	return paths, err
+}
+
+// isolated is the name of the workspace that a job has to itself, or "".
+func isolated(j store.Job) string {
+	if j.About.Mode == manifest.Isolated && j.About.Beside == "" {
+		return j.ID
+	}
+	return ""
 }
 
 // setAside moves a directory to where it can be deleted while its name is used again, and

@@ -10,8 +10,10 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/manifest/strict"
 )
 
@@ -20,6 +22,33 @@ type Config struct {
 	Slots     int             `toml:"slots"`     // jobs that run at once; 0: half the cores, at least 2
 	Resources map[string]int  `toml:"resources"` // counted resources; "cores" is known without being named
 	Tools     map[string]Tool `toml:"tools"`
+	Retention Retention       `toml:"retention"`
+}
+
+// Retention says what of ended jobs is kept. Without it everything is, until somebody removes it.
+type Retention struct {
+	Age  Age  `toml:"age"`  // jobs that ended longer ago are removed; 0: none
+	Size Size `toml:"size"` // the oldest are removed until the rest takes no more; 0: none
+}
+
+// Age is a time as people write it: "30d". It is no number, so that a bare 30 cannot be taken for nanoseconds.
+type Age struct{ time.Duration }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *Age) UnmarshalText(text []byte) error {
+	var err error
+	a.Duration, err = human.ParseAge(string(text))
+	return err
+}
+
+// Size is a number of bytes as people write it: "200 GiB".
+type Size struct{ Bytes int64 }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Size) UnmarshalText(text []byte) error {
+	var err error
+	s.Bytes, err = human.ParseSize(string(text))
+	return err
 }
 
 // Tool is a named tool environment.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 )
@@ -29,12 +30,15 @@ func TestAbsentFileMeansDefaults(t *testing.T) {
 
 func TestEveryKeyIsRead(t *testing.T) {
 	t.Parallel()
-	c, err := load(t, "slots = 3\n[resources]\ncores = 5\n\"licence.vivado\" = 2\n[tools.vivado-2025_1]\nsetup = 'source x.sh'\n")
+	c, err := load(t, "slots = 3\n[resources]\ncores = 5\n\"licence.vivado\" = 2\n[tools.vivado-2025_1]\nsetup = 'source x.sh'\n[retention]\nage = '30d'\nsize = '200 GiB'\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Slots != 3 || c.Resources[Cores] != 5 || c.Resources["licence.vivado"] != 2 || c.Tools["vivado-2025_1"].Setup != "source x.sh" {
 		t.Errorf("got %+v", c)
+	}
+	if c.Retention.Age.Duration != 30*24*time.Hour || c.Retention.Size.Bytes != 200<<30 {
+		t.Errorf("got %+v", c.Retention)
 	}
 	if names := c.ToolNames(); len(names) != 1 || names[0] != "vivado-2025_1" {
 		t.Errorf("tools %v", names)
@@ -51,6 +55,11 @@ func TestMistakesAreNamed(t *testing.T) {
 		"[tools.'a/b']\nsetup = 'x'\n":      `tool "a/b"`,
 		"[tools.a]\nsetup = 'x'\nenv = 1\n": "unknown key",
 		"slots = \n":                        "config.toml:1",
+		"[retention]\nage = '0d'\n":         `"0d" is no time`,
+		"[retention]\nage = 30\n":           `"30" is no time`,
+		"[retention]\nsize = 30\n":          `"30" is no size`,
+		"[retention]\nsize = 'lots'\n":      `"lots" is no size`,
+		"[retention]\nages = '1d'\n":        `config.toml:2: unknown key "retention.ages"`,
 	} {
 		_, err := load(t, text)
 		var e *api.Error

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -110,19 +111,23 @@ func (in *Inputs) Snapshot(ctx context.Context, snapshot manifest.Sum) ([]manife
 	return sums, pins, nil
 }
 
-// RemoveJob takes an ended job out of the store and deletes the packs that only it drew on. It
-// returns the bytes that they took.
-func (in *Inputs) RemoveJob(ctx context.Context, id string, now time.Time) (store.Freed, int64, error) {
+// RemoveJobs takes ended jobs out of the store and deletes the packs that only they drew on. It
+// returns, in the order of ids, what became of each and the bytes that its packs took.
+func (in *Inputs) RemoveJobs(ctx context.Context, ids []string, now time.Time) ([]store.Freed, []int64, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if err := failpoint.At(failpoint.RemoveCommit); err != nil {
-		return store.Freed{}, 0, err
+		return nil, nil, err
 	}
-	freed, err := in.store.Remove(ctx, id, now)
+	all, err := in.store.Remove(ctx, ids, now)
 	if err != nil {
-		return freed, 0, err
+		return nil, nil, err
 	}
-	return freed, in.delete(freed.Packs), nil
+	bytes := make([]int64, len(all))
+	for i, f := range all {
+		bytes[i] = in.delete(f.Packs)
+	}
+	return all, bytes, nil
 }
 
 // Sweep deletes packs that nothing names, and uploads that nobody submitted within the time of a hold.
@@ -153,38 +158,94 @@ func (in *Inputs) delete(packs []store.Pack) (freed int64) {
 }
 
 func (in *Inputs) sweepIncoming(now time.Time) error {
-	entries, err := os.ReadDir(in.data.Incoming())
-	if err != nil {
-		return fmt.Errorf("unable to sweep uploads: %w", err)
-	}
 	var errs []error
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > store.HoldTime {
-			errs = append(errs, os.RemoveAll(filepath.Join(in.data.Incoming(), e.Name())))
-		}
+	for _, name := range in.Stale(now) {
+		errs = append(errs, os.RemoveAll(filepath.Join(in.data.Incoming(), name)))
 	}
 	return errors.Join(errs...)
+}
+
+// Stale names the uploads in incoming/ that nobody submitted within the time of a hold. What removals
+// put there, under names that begin with a dot, is no upload.
+func (in *Inputs) Stale(now time.Time) (names []string) {
+	entries, _ := os.ReadDir(in.data.Incoming())
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && !strings.HasPrefix(e.Name(), ".") && now.Sub(info.ModTime()) > store.HoldTime {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// Unnamed returns the packs that nothing names or uses, those that the store does not even know
+// among them if they are left.
+func (in *Inputs) Unnamed(ctx context.Context, now time.Time, left func(path string) bool) ([]store.Pack, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	unnamed, err := in.store.UnnamedPacks(ctx, now)
+	if err != nil {
+		return nil, fmt.Errorf("unable to list packs: %w", err)
+	}
+	unknown, err := in.unknown(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range unknown {
+		if left(in.data.Pack(p.Sum)) {
+			unnamed = append(unnamed, p)
+		}
+	}
+	return slices.DeleteFunc(unnamed, func(p store.Pack) bool { return in.pins[p.Sum] != nil }), nil
+}
+
+// RemoveUnnamed deletes a pack unless something names or uses it by now.
+func (in *Inputs) RemoveUnnamed(ctx context.Context, p store.Pack, now time.Time) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	forgotten, err := in.store.ForgetPack(ctx, p.Sum, now)
+	if err != nil {
+		return fmt.Errorf("unable to forget pack %s: %w", p.Sum, err)
+	}
+	if !forgotten || in.pins[p.Sum] != nil {
+		return nil
+	}
+	return os.Remove(in.data.Pack(p.Sum))
 }
 
 // SweepFiles deletes the files of packs that the store does not know, left by a crash between
 // the two. Nothing may be accepted meanwhile.
 func (in *Inputs) SweepFiles(ctx context.Context) error {
-	packs, err := in.store.Packs(ctx)
+	unknown, err := in.unknown(ctx)
 	if err = errors.Join(err, failpoint.At(failpoint.RecoverSweep)); err != nil {
-		return fmt.Errorf("unable to list packs: %w", err)
+		return err
 	}
-	known := map[string]bool{}
+	for _, p := range unknown {
+		os.Remove(in.data.Pack(p.Sum))
+	}
+	return nil
+}
+
+// unknown returns the packs in packs/ that the store does not know.
+func (in *Inputs) unknown(ctx context.Context) ([]store.Pack, error) {
+	packs, err := in.store.Packs(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("unable to list packs: %w", err)
+	}
+	known := map[manifest.Sum]bool{}
 	for _, p := range packs {
-		known[filepath.Base(in.data.Pack(p.Sum))] = true
+		known[p.Sum] = true
 	}
 	entries, err := os.ReadDir(in.data.Packs())
 	if err != nil {
-		return fmt.Errorf("unable to list packs: %w", err)
+		return nil, fmt.Errorf("unable to list packs: %w", err)
 	}
+	var unknown []store.Pack
 	for _, e := range entries {
-		if !known[e.Name()] && strings.HasSuffix(e.Name(), ".pack") {
-			os.Remove(filepath.Join(in.data.Packs(), e.Name()))
+		digits, ok := strings.CutSuffix(e.Name(), ".pack")
+		sum, err := manifest.Digest("sha256:" + digits).Sum()
+		if info, ierr := e.Info(); ok && err == nil && ierr == nil && !known[sum] {
+			unknown = append(unknown, store.Pack{Sum: sum, Size: info.Size()})
 		}
 	}
-	return nil
+	return unknown, nil
 }

@@ -162,8 +162,8 @@ func TestPinnedPacksGoWhenTheyAreReleased(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, freed, err := f.RemoveJob(t.Context(), id, time.Now()); err != nil || freed != 0 || f.files() != 1 {
-		t.Errorf("freed %d, %v, %d packs are left", freed, err, f.files())
+	if _, freed, err := f.RemoveJobs(t.Context(), []string{id}, time.Now()); err != nil || freed[0] != 0 || f.files() != 1 {
+		t.Errorf("freed %v, %v, %d packs are left", freed, err, f.files())
 	}
 	pins.Release()
 	pins.Release()
@@ -182,7 +182,7 @@ func TestAPackThatIsNamedAgainStays(t *testing.T) {
 	if err != nil || missing != nil {
 		t.Fatal(missing, err)
 	}
-	if _, _, err := f.RemoveJob(t.Context(), id, time.Now()); err != nil {
+	if _, _, err := f.RemoveJobs(t.Context(), []string{id}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()

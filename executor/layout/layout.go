@@ -7,7 +7,7 @@
 //	reserve                         room for what must be written when the disk is full
 //	packs/DIGEST.pack incoming/     input content
 //	workspaces/NAME/ .NAME.index .NAME.apply
-//	jobs/ID/job.json claim-N log log.idx displaced/ artifacts/ manifest.json
+//	jobs/ID/job.json claim-N log log.idx displaced/ artifacts/ manifest.json pinned
 //	tmp/ID                          a running job's TMPDIR, or a link to it
 //	mounts/                         notes of directories that were made to mount workspaces on
 package layout
@@ -70,6 +70,7 @@ func (d Data) Job(id string) string       { return d.join("jobs", id) }
 func (d Data) JobSpec(id string) string   { return d.join("jobs", id, "job.json") }
 func (d Data) Log(id string) string       { return d.join("jobs", id, "log") }
 func (d Data) LogIndex(id string) string  { return d.join("jobs", id, "log.idx") }
+func (d Data) Pinned(id string) string    { return d.join("jobs", id, "pinned") }
 func (d Data) Displaced(id string) string { return d.join("jobs", id, "displaced") }
 func (d Data) Artifacts(id string) string { return d.join("jobs", id, "artifacts") }
 func (d Data) Manifest(id string) string  { return d.join("jobs", id, "manifest.json") }

@@ -25,8 +25,17 @@ func (s *Server) routes() http.Handler {
 		return s.Engine.Show(ctx, r.PathValue("id"))
 	}))
 	mux.HandleFunc("DELETE "+api.PathJob, answer(func(ctx context.Context, r *http.Request) (any, error) {
-		return s.Engine.Remove(ctx, r.PathValue("id"))
+		return s.removeOne(ctx, r.PathValue("id"))
 	}))
+	mux.HandleFunc("POST "+api.PathRemove, answer(asked(func(ctx context.Context, _ string, in api.RemoveRequest) (any, error) {
+		return s.Engine.Remove(ctx, in.Jobs)
+	})))
+	mux.HandleFunc("POST "+api.PathPin, answer(asked(func(ctx context.Context, _ string, in api.PinRequest) (any, error) {
+		return s.Engine.Pin(ctx, in)
+	})))
+	mux.HandleFunc("POST "+api.PathGC, answer(asked(func(ctx context.Context, _ string, in api.GCRequest) (any, error) {
+		return s.Engine.GC(ctx, in)
+	})))
 	mux.HandleFunc("GET "+api.PathManifest, s.manifest)
 	mux.HandleFunc("GET "+api.PathSpec, answer(func(ctx context.Context, r *http.Request) (any, error) {
 		return s.Engine.Spec(ctx, r.PathValue("id"))
@@ -57,6 +66,18 @@ func (s *Server) routes() http.Handler {
 		writeError(w, api.Errorf(api.NotFound, "", "the API has no %s %s", r.Method, r.URL.Path))
 	})
 	return mux
+}
+
+// removeOne is what clients from before PathRemove ask for.
+func (s *Server) removeOne(ctx context.Context, id string) (any, error) {
+	reply, err := s.Engine.Remove(ctx, []string{id})
+	if len(reply.Failed) > 0 {
+		return nil, reply.Failed[0].Error
+	}
+	if err != nil {
+		return nil, err
+	}
+	return reply.Removed[0], nil
 }
 
 // answer writes what fn returns.

@@ -148,10 +148,7 @@ var statuses = map[api.Kind]int{
 }
 
 func writeError(w http.ResponseWriter, err error) {
-	e, ok := errors.AsType[*api.Error](err)
-	if !ok {
-		e = &api.Error{Kind: api.Internal, Message: err.Error()}
-	}
+	e := api.AsError(err)
 	status, ok := statuses[e.Kind]
 	if !ok {
 		status = http.StatusInternalServerError

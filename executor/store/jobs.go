@@ -47,6 +47,7 @@ type About struct {
 	Boot    string                 `json:"boot,omitempty"`   // of the machine in which it was started last
 
 	Terminal bool     `json:"terminal,omitempty"`
+	Pinned   bool     `json:"pinned,omitempty"` // it is not removed until it is unpinned
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -195,11 +196,17 @@ func (s *Store) SetPriority(ctx context.Context, id string, p manifest.Priority)
 
 // End records how a job ended. A power cut may undo it: the job's manifest says the same.
 func (s *Store) End(ctx context.Context, j Job) error {
-	about, err := json.Marshal(j.About)
-	if err != nil {
-		return fmt.Errorf("unable to write job %s: %w", j.ID, err)
-	}
 	return s.note(ctx, func(tx *sql.Tx) error {
+		// A pin that was set since j was read stays.
+		now, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = ?`, j.ID))
+		if err != nil {
+			return err
+		}
+		j.About.Pinned = now.About.Pinned
+		about, err := json.Marshal(j.About)
+		if err != nil {
+			return fmt.Errorf("unable to write job %s: %w", j.ID, err)
+		}
 		return changeOne(tx.ExecContext(ctx,
 			`UPDATE jobs SET state = ?, started = ?, ended = ?, exit = ?, signal = ?, reason = ?, log = ?, about = ? WHERE id = ?`,
 			j.State, nano(j.Started), nano(j.Ended), j.ExitCode, j.Signal, j.Reason, j.LogSize, about, j.ID))

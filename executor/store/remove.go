@@ -13,40 +13,90 @@ import (
 // TombstoneTime is how long the id of a removed job is remembered.
 const TombstoneTime = 7 * 24 * time.Hour
 
-// Freed is what nothing names any more once a job is gone; its files are the caller's to delete.
+// ErrPinned says that a job is pinned.
+var ErrPinned = errors.New("it is pinned")
+
+// Freed is a job that was removed, with what nothing names any more once it is gone; the files are
+// the caller's to delete.
 type Freed struct {
+	Job       Job
 	Packs     []Pack
 	Workspace string // a workspace that no job names any more; empty: still in use
+	Err       error  // why the job stays, if it does
 }
 
-// Remove deletes an ended job and whatever only it named, and leaves a tombstone.
-func (s *Store) Remove(ctx context.Context, id string, now time.Time) (Freed, error) {
-	var freed Freed
+// Remove deletes ended jobs and whatever only they named, and leaves tombstones: all in one commit.
+// A job that has to stay keeps none of the others. The answers are in the order of ids.
+func (s *Store) Remove(ctx context.Context, ids []string, now time.Time) ([]Freed, error) {
+	all := make([]Freed, len(ids))
 	err := s.commit(ctx, func(tx *sql.Tx) error {
-		j, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = ?`, id))
-		if err != nil {
+		if err := removeAll(ctx, tx, ids, now, all); err != nil {
 			return err
 		}
-		if err := bury(ctx, tx, j, now); err != nil {
-			return err
-		}
-		if freed.Packs, err = dropSnapshot(ctx, tx, j.Snapshot, now); err != nil {
-			return err
-		}
-		freed.Workspace, err = unusedWorkspace(ctx, tx, j.Workspace)
+		_, err := tx.ExecContext(ctx, `DELETE FROM tombstones WHERE removed < ?`, nano(now.Add(-TombstoneTime)))
 		return err
 	})
-	return freed, err
+	return all, err
+}
+
+// errTried takes a removal back that was only tried.
+var errTried = errors.New("tried")
+
+// Try says what Remove would free of jobs that are removed in this order, and removes nothing.
+func (s *Store) Try(ctx context.Context, ids []string, now time.Time) ([]Freed, error) {
+	all := make([]Freed, len(ids))
+	err := s.note(ctx, func(tx *sql.Tx) error {
+		if err := removeAll(ctx, tx, ids, now, all); err != nil {
+			return err
+		}
+		return errTried
+	})
+	if errors.Is(err, errTried) {
+		err = nil
+	}
+	return all, err
+}
+
+func removeAll(ctx context.Context, tx *sql.Tx, ids []string, now time.Time, all []Freed) error {
+	for i, id := range ids {
+		if err := removeOne(ctx, tx, id, now, &all[i]); err != nil {
+			return fmt.Errorf("unable to remove job %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+func removeOne(ctx context.Context, tx *sql.Tx, id string, now time.Time, f *Freed) error {
+	j, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = ?`, id))
+	if f.Job = j; err != nil {
+		f.Err = err // that it is not there, or that it cannot be read, is no reason to keep others
+		return nil
+	}
+	if f.Err = removable(j); f.Err != nil {
+		return nil
+	}
+	if err := bury(ctx, tx, j, now); err != nil {
+		return err
+	}
+	if f.Packs, err = dropSnapshot(ctx, tx, j.Snapshot, now); err != nil {
+		return err
+	}
+	f.Workspace, err = unusedWorkspace(ctx, tx, j.Workspace)
+	return err
+}
+
+func removable(j Job) error {
+	switch {
+	case !j.State.Ended():
+		return fmt.Errorf("it is %s", j.State)
+	case j.About.Pinned:
+		return ErrPinned
+	}
+	return nil
 }
 
 func bury(ctx context.Context, tx *sql.Tx, j Job, now time.Time) error {
-	if !j.State.Ended() {
-		return fmt.Errorf("unable to remove job %s: it is %s", j.ID, j.State)
-	}
 	if _, err := tx.ExecContext(ctx, `DELETE FROM jobs WHERE seq = ?`, j.Seq); err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM tombstones WHERE removed < ?`, nano(now.Add(-TombstoneTime))); err != nil {
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)`, j.ID, j.Digest[:], nano(now))
@@ -123,4 +173,22 @@ func (s *Store) Tombstone(ctx context.Context, id string, now time.Time) (manife
 // Restore indexes a job that was found in jobs/ but not in the database.
 func (s *Store) Restore(ctx context.Context, j Job, spec []byte) error {
 	return s.note(ctx, func(tx *sql.Tx) error { return insert(ctx, tx, &j, spec) })
+}
+
+// Removed returns the ids of jobs that were removed and are still remembered.
+func (s *Store) Removed(ctx context.Context) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT id FROM tombstones`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
 }

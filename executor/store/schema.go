@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
 )
 
 // version is that of the schema below; a database of a later one is not touched.
@@ -73,6 +75,19 @@ CREATE INDEX holds_pack ON holds (pack);
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 `
 
+// indexes only make questions quick, so that a database of any version can have them.
+const indexes = `
+CREATE INDEX IF NOT EXISTS jobs_ended ON jobs (ended) WHERE ended > 0;
+`
+
+// index makes the indexes that are lacking.
+func (s *Store) index(ctx context.Context) error {
+	return s.note(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, indexes)
+		return err
+	})
+}
+
 func (s *Store) migrate(ctx context.Context) error {
 	return s.commit(ctx, func(tx *sql.Tx) error {
 		var have int
@@ -83,7 +98,8 @@ func (s *Store) migrate(ctx context.Context) error {
 		case have == version:
 			return nil
 		case have > version:
-			return fmt.Errorf("the database is of version %d, this executor knows up to %d", have, version)
+			return api.Errorf(api.Incompatible, "cyclops install HOST brings an executor that knows it",
+				"the database is of version %d, executor %s knows up to %d", have, api.BuildVersion(), version)
 		}
 		_, err := tx.ExecContext(ctx, schema+fmt.Sprintf("PRAGMA user_version = %d;", version))
 		return err

@@ -42,7 +42,10 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		(*c.db).SetMaxOpenConns(c.max)
 		(*c.db).SetMaxIdleConns(1)
 	}
-	if err := errors.Join(s.settle(ctx), s.migrate(ctx)); err != nil {
+	if err = errors.Join(s.settle(ctx), s.migrate(ctx)); err == nil {
+		err = s.index(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("unable to prepare %s: %w", path, err), s.Close())
 	}
 	return s, nil

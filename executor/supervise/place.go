@@ -36,7 +36,7 @@ func (s *supervisor) findPlace(host, setUp, env []string) error {
 	}
 	p, err := s.tryPlace(host, setUp, env)
 	if err == nil {
-		s.place = &place{Place: p, required: s.job.SamePath.Require, self: s.launch.Self}
+		s.place = &place{Place: p, required: s.job.SamePath.Require, self: s.self()}
 		return nil
 	}
 	return s.noPlace(err)

@@ -26,13 +26,11 @@ func (s *supervisor) prepare(ctx context.Context) ([]string, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	// The daemon that started this process may be gone, and with it the way to its binary.
-	self := append([]string{fmt.Sprintf("/proc/%d/exe", os.Getpid())}, s.launch.Self[1:]...)
 	host, err := s.private(s.launch.vars())
 	if err != nil {
 		return nil, "", err
 	}
-	setUp, err := environ.SetUp(ctx, self, host, s.launch.Tools, path)
+	setUp, err := environ.SetUp(ctx, s.self(), host, s.launch.Tools, path)
 	if err != nil {
 		return nil, "", err
 	}
@@ -42,6 +40,12 @@ func (s *supervisor) prepare(ctx context.Context) ([]string, string, error) {
 	}
 	env = environ.Set(environ.Set(env, "PWD", dir), Mark, s.job.ID)
 	return env, dir, s.findPlace(host, setUp, env)
+}
+
+// self is the argv that gives this binary the executor's role. The daemon that started this process,
+// by which Launch.Self names it, may be gone, and with it that way to the binary.
+func (s *supervisor) self() []string {
+	return append([]string{fmt.Sprintf("/proc/%d/exe", os.Getpid())}, s.launch.Self[1:]...)
 }
 
 // apply brings the workspace to the job's snapshot.

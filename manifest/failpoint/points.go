@@ -62,6 +62,8 @@ const (
 	RemovePack      Point = "remove.pack"      // a pack that nothing names is deleted
 	RemoveAside     Point = "remove.aside"     // a job's directory is moved out of sight
 	RemoveTree      Point = "remove.tree"      // and deleted
+	PinMark         Point = "pin.mark"         // a pin is noted in the job's directory
+	PinCommit       Point = "pin.commit"       // pins are recorded
 	SweepCommit     Point = "sweep.commit"     // packs that nothing names are forgotten
 	CompactMerge    Point = "compact.merge"    // many packs are copied into one
 	CompactCommit   Point = "compact.commit"   // a snapshot draws on that one
@@ -116,7 +118,7 @@ func Points() map[string][]Point {
 			PackVerify, PackSync, PackRename, PackSyncDir, PackHold, PackCheck, SpecDir, SpecWrite, AcceptCommit, AcceptAnswer,
 			StartCommit, LaunchPrepare, LaunchStart, LaunchReady, FollowDial, FollowGreet, EndRead, EndCommit, LoseKill,
 			LoseRecord, CancelRecord, RequeueCommit, PriorityCommit, DrainCommit, RemoveCommit, RemovePack, RemoveAside,
-			RemoveTree, SweepCommit, CompactMerge, CompactCommit, RecoverSweep, RecoverRead, RecoverFollow, RecoverLeftover,
+			RemoveTree, PinMark, PinCommit, SweepCommit, CompactMerge, CompactCommit, RecoverSweep, RecoverRead, RecoverFollow, RecoverLeftover,
 		},
 		"supervisor": {
 			SuperviseRead, SuperviseClaim, SuperviseReserve, SuperviseListen, SuperviseReady, LogCreate, LogIndex, LogWrite, LogSync,
