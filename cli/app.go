@@ -122,10 +122,10 @@ with the tool's own code.
 	root.AddGroup(&cobra.Group{ID: "jobs", Title: "Jobs:"}, &cobra.Group{ID: "artifacts", Title: "Artifacts:"},
 		&cobra.Group{ID: "hosts", Title: "Hosts:"}, &cobra.Group{ID: "other", Title: "Other:"})
 	addGroup(root, "jobs", newRunCommand(app), newSubmitCommand(app), newPsCommand(app), newShowCommand(app), newLogsCommand(app), newAttachCommand(app),
-		newWaitCommand(app), newShellCommand(app), newForwardCommand(app), newCancelCommand(app), newRmCommand(app), newRetryCommand(app), newReprioritiseCommand(app))
+		newWaitCommand(app), newShellCommand(app), newForwardCommand(app), newCancelCommand(app), newRmCommand(app), newPinCommand(app), newUnpinCommand(app), newRetryCommand(app), newReprioritiseCommand(app))
 	addGroup(root, "artifacts", newFetchCommand(app), newCpCommand(app), newManifestCommand(app))
 	addGroup(root, "hosts", newHostsCommand(app), newInstallCommand(app), newUninstallCommand(app), newDoctorCommand(app),
-		newDrainCommand(app), newResumeCommand(app), newShimCommand(app))
+		newDrainCommand(app), newResumeCommand(app), newGCCommand(app), newShimCommand(app))
 	addGroup(root, "other", newTuiCommand(app), newInitCommand(app), newVersionCommand(app), newCompletionCommand(), newLinkCommand(), newGuardCommand())
 	root.SetHelpCommandGroupID("other")
 	usageErrors(root)

@@ -155,7 +155,7 @@ func mergeJobs(a, b []api.JobInfo) []api.JobInfo {
 func jobTable(jobs []api.JobInfo, now time.Time) *term.Table {
 	t := term.NewTable("ID", "STATE", "NAME", "PROJECT", "AGE", "TIME", "COMMAND")
 	for _, j := range jobs {
-		t.Row(j.ID, stateText(j), dash(j.Name), dash(j.Project), human.Age(now.Sub(j.Accepted)), jobTime(j, now), shorten(commandText(j), 60))
+		t.Row(j.ID, stateText(j), nameText(j), dash(j.Project), human.Age(now.Sub(j.Accepted)), jobTime(j, now), shorten(commandText(j), 60))
 		t.Colour(1, stateColour(j.State))
 	}
 	return t
@@ -183,6 +183,14 @@ func stateText(j api.JobInfo) string {
 		return fmt.Sprintf("%s (%d)", text, *j.ExitCode)
 	}
 	return text
+}
+
+// nameText is a job's name, and whether it is pinned.
+func nameText(j api.JobInfo) string {
+	if j.Pinned {
+		return dash(j.Name) + " (pinned)"
+	}
+	return dash(j.Name)
 }
 
 func stateColour(s manifest.State) term.Colour {

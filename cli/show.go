@@ -84,6 +84,9 @@ func (r *showReport) print(w io.Writer, colour bool, now time.Time) {
 	if j.WaitsFor != "" {
 		line("waits for", "%s", j.WaitsFor)
 	}
+	if j.Pinned {
+		line("pinned", "it is not removed until cyclops unpin %s", j.ID)
+	}
 	line("command", "%s", j.Command)
 	if j.Beside != "" {
 		line("beside", "%s", j.Beside)

@@ -163,6 +163,9 @@ func (s *screenClient) Retry(ctx context.Context, id string) (string, error) {
 }
 
 func (s *screenClient) Remove(ctx context.Context, id string) error {
-	_, err := s.host.client.Remove(ctx, id)
+	reply, err := s.host.client.Remove(ctx, []string{id})
+	if err == nil && len(reply.Failed) > 0 {
+		err = reply.Failed[0].Error
+	}
 	return err
 }

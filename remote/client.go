@@ -109,12 +109,6 @@ func (c *Client) Cancel(ctx context.Context, id string, r api.CancelRequest) (ap
 	return info, c.call(ctx, http.MethodPost, jobPath(api.PathCancel, id), r, &info)
 }
 
-// Remove deletes an ended job and frees what only it used.
-func (c *Client) Remove(ctx context.Context, id string) (api.Removed, error) {
-	var removed api.Removed
-	return removed, c.call(ctx, http.MethodDelete, jobPath(api.PathJob, id), nil, &removed)
-}
-
 // Retry submits the same job again, on the same pinned inputs, under a new id.
 func (c *Client) Retry(ctx context.Context, id string, r api.RetryRequest) (api.JobInfo, error) {
 	var info api.JobInfo
