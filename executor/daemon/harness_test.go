@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "executor" {
 		os.Exit(executor.Main(os.Args[2:]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == futureRole {
+		os.Exit(future(os.Args[2:]))
+	}
 	// The login files of whoever runs the tests are none of their business.
 	os.Setenv("SHELL", "/bin/sh")
 	// Under the race detector every process that ends would sleep a second.

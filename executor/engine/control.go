@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -21,9 +22,16 @@ import (
 // when an earlier daemon started it.
 func (e *Engine) follow(j *job, process Supervisor) {
 	for e.ctx.Err() == nil && !e.hasManifest(j) {
-		if err := e.listen(j); err != nil && !e.comes(j) {
-			break
+		err := e.listen(j)
+		if err == nil || e.comes(j) || e.hasManifest(j) {
+			continue
 		}
+		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT) {
+			break // there is no supervisor any more
+		}
+		// There may be one: its job must not be ended because it cannot be talked to.
+		e.Log.Warn("unable to talk to a supervisor", "job", j.row.ID, "error", err)
+		e.pause()
 	}
 	e.detach(j)
 	if e.ctx.Err() != nil {
@@ -100,7 +108,7 @@ func (e *Engine) lose(j *job) {
 }
 
 // listen takes what one connection to the supervisor says, until it ends. An error means that
-// there is none to be had.
+// none was to be had.
 func (e *Engine) listen(j *job) error {
 	if err := failpoint.At(failpoint.FollowDial); err != nil {
 		return err
@@ -113,7 +121,11 @@ func (e *Engine) listen(j *job) error {
 	stop := context.AfterFunc(e.ctx, func() { conn.Close() })
 	defer stop()
 	r := bufio.NewReader(conn)
-	if err := e.greet(j, conn, r); err != nil {
+	err = e.greet(j, conn, r)
+	if foreign, ok := errors.AsType[*foreignError](err); ok {
+		return e.standBy(j, conn, foreign)
+	}
+	if err != nil {
 		return err
 	}
 	buf := make([]byte, 4096)
@@ -138,10 +150,10 @@ func (e *Engine) greet(j *job, conn net.Conn, r *bufio.Reader) error {
 		return err
 	}
 	var hello api.ControlHello
-	if err := f.JSON(&hello); err != nil {
-		return err
+	if f.Type != api.FrameControl || f.JSON(&hello) != nil || hello.Control != api.ControlVersion {
+		return &foreignError{hello.Control}
 	}
-	if f.Type != api.FrameControl || hello.Job != j.row.ID {
+	if hello.Job != j.row.ID {
 		return fmt.Errorf("unable to talk to the supervisor of job %s: another answers", j.row.ID)
 	}
 	return e.attach(j, api.NewFrameWriter(conn), hello.Stdin)
@@ -150,8 +162,19 @@ func (e *Engine) greet(j *job, conn net.Conn, r *bufio.Reader) error {
 func (e *Engine) detach(j *job) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	j.control = nil
+	j.control, j.foreign = nil, nil
 }
+
+// pause lets some time pass before a supervisor is asked again.
+func (e *Engine) pause() {
+	select {
+	case <-time.After(askAgain):
+	case <-e.ctx.Done():
+	}
+}
+
+// askAgain is the time between two attempts to talk to a supervisor.
+const askAgain = time.Second
 
 // heard takes over one frame of a supervisor.
 func (e *Engine) heard(j *job, f api.Frame) error {

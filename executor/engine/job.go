@@ -31,6 +31,7 @@ type job struct {
 	logSize     int64
 	pins        *inputs.Pins
 	control     *api.FrameWriter // to the supervisor, once there is one
+	foreign     *foreigner       // the supervisor, if it is of another version
 	cancel      *api.CancelRequest
 	stdinTaken  int64
 	stdinClosed bool

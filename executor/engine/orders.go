@@ -90,6 +90,9 @@ func (e *Engine) Cancel(ctx context.Context, id string, r api.CancelRequest) (ap
 		j.cancel = &r
 	case j.row.State == manifest.Running:
 		j.cancel = &r
+		if err := j.foreign.end(); err != nil {
+			return api.JobInfo{}, err
+		}
 	}
 	return e.info(j), nil
 }
