@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/remote/install"
 	"github.com/spf13/cobra"
 )
@@ -47,8 +48,16 @@ func (app *App) install(ctx context.Context, name, binary string, asJSON bool) e
 		_, err = fmt.Fprintf(app.Out, "%s has executor %s already; it answers\n", name, report.Hello.Executor)
 		return err
 	}
-	_, err = fmt.Fprintf(app.Out, "%s runs executor %s; it answers. Try: cyclops run -H %s -- uname -a\n", name, report.Hello.Executor, name)
+	_, err = fmt.Fprintf(app.Out, "%s runs executor %s; it answers%s. Try: cyclops run -H %s -- uname -a\n", name, report.Hello.Executor, goingOn(report.Hello.Status), name)
 	return err
+}
+
+// goingOn says that jobs outlived the upgrade.
+func goingOn(s *api.Status) string {
+	if s == nil || s.Running == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and %s on", count(s.Running, "running job goes", "running jobs go"))
 }
 
 func (app *App) installOptions(binary string) install.Options {

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
@@ -152,7 +153,22 @@ func (c *Client) raw(ctx context.Context, path string) ([]byte, error) {
 	return c.do(ctx, http.MethodGet, path, nil)
 }
 
+// do makes a request. One that only asks is made once more when its exchange ends before the answer:
+// it may have been opened to an executor that has been replaced since.
 func (c *Client) do(ctx context.Context, method, path string, in any) ([]byte, error) {
+	data, err := c.try(ctx, method, path, in)
+	if method == http.MethodGet && ended(err) && ctx.Err() == nil {
+		return c.try(ctx, method, path, in)
+	}
+	return data, err
+}
+
+// ended tells whether the other side closed the exchange.
+func ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+func (c *Client) try(ctx context.Context, method, path string, in any) ([]byte, error) {
 	var body io.Reader
 	if in != nil {
 		data, err := json.Marshal(in)

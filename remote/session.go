@@ -47,7 +47,8 @@ func (c *Client) follow(ctx context.Context, f api.Follow, v *voice, limit time.
 	defer stop()
 	if err := errors.Join(s.w.JSON(api.FrameFollow, f), s.upgrade()); err != nil {
 		s.conn.Close()
-		return nil, s.failure(ctx, contactError(err))
+		// The executor took the exchange: one that ends now is being replaced, and comes back.
+		return nil, s.failure(ctx, err)
 	}
 	return s, nil
 }

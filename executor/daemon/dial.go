@@ -34,16 +34,31 @@ func HandThrough(ctx context.Context, d layout.Data, self []string, in io.ReadCl
 	return join(conn.(*net.UnixConn), in, out)
 }
 
-func reach(ctx context.Context, d layout.Data, self []string) (net.Conn, api.Hello, error) {
-	if err := Ensure(ctx, d, self); err != nil {
-		return nil, api.Hello{}, err
+// replaced bounds how often a daemon may leave between its being found and its answering: as often as
+// somebody who upgrades it again and again can make it.
+const replaced = 10
+
+// reach starts a daemon if none answers, asks it who it is, and connects. One that leaves meanwhile
+// is followed by another.
+func reach(ctx context.Context, d layout.Data, self []string) (conn net.Conn, hello api.Hello, err error) {
+	for range replaced {
+		if err = Ensure(ctx, d, self); err != nil {
+			return nil, hello, err
+		}
+		if hello, err = Hello(ctx, d); err == nil {
+			conn, err = Dial(ctx, d)
+		}
+		if err == nil || !gone(err) || ctx.Err() != nil {
+			break
+		}
 	}
-	hello, err := Hello(ctx, d)
-	if err != nil {
-		return nil, hello, err
-	}
-	conn, err := Dial(ctx, d)
 	return conn, hello, err
+}
+
+// gone tells whether a daemon left before it had answered.
+func gone(err error) bool {
+	var opened *net.OpError
+	return api.KindOf(err) == api.Unreachable || errors.As(err, &opened) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func printHello(out io.Writer, h api.Hello) error {

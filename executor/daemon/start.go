@@ -47,11 +47,18 @@ func Ensure(ctx context.Context, d layout.Data, self []string) error {
 	if answers(ctx, d) {
 		return nil
 	}
-	if err := spawn(ctx, d, self, lock); err != nil && !answers(ctx, d) {
+	err = spawn(ctx, d, self, lock)
+	if errors.Is(err, errEnded) {
+		err = spawn(ctx, d, self, lock) // somebody killed it: what ails it, it would have said
+	}
+	if err != nil && !answers(ctx, d) {
 		return err
 	}
 	return nil
 }
+
+// errEnded says that a daemon ended before it said anything.
+var errEnded = errors.New("it ended at once")
 
 // spawn starts a daemon in a session of its own and waits until it answers.
 func spawn(ctx context.Context, d layout.Data, self []string, lock *os.File) error {
@@ -82,7 +89,7 @@ func spawn(ctx context.Context, d layout.Data, self []string, lock *os.File) err
 func awaitReady(ctx context.Context, r *os.File) error {
 	stop := context.AfterFunc(ctx, func() { r.Close() })
 	defer stop()
-	line, err := bufio.NewReader(io.LimitReader(r, 64<<10)).ReadString('\n')
+	line, _ := bufio.NewReader(io.LimitReader(r, 64<<10)).ReadString('\n')
 	switch {
 	case line == ready:
 		return nil
@@ -91,7 +98,7 @@ func awaitReady(ctx context.Context, r *os.File) error {
 	case line != "":
 		return decodeError(line)
 	}
-	return api.Errorf(api.Internal, "its log is cyclopsd.log in the data directory", "unable to start daemon: it ended at once: %w", err)
+	return api.Errorf(api.Internal, "its log is cyclopsd.log in the data directory", "unable to start daemon: %w", errEnded)
 }
 
 // maxLog is the size in bytes from which a daemon's log is begun anew.

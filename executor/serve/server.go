@@ -46,6 +46,7 @@ type Server struct {
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
 	streams sync.WaitGroup
+	spares  spares
 
 	forwards forwards
 }
@@ -59,8 +60,9 @@ func New(o Options) *Server {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.http = &http.Server{
 		// No ReadHeaderTimeout: a link keeps a spare exchange open, silent until it is needed.
-		Handler:  s.checkVersion(s.routes()),
-		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		Handler:   s.checkVersion(s.routes()),
+		ErrorLog:  slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		ConnState: s.spares.note,
 	}
 	return s
 }
@@ -80,6 +82,7 @@ const finishing = 5 * time.Second
 // Close ends every stream, lets requests finish, and returns when none is left.
 func (s *Server) Close() {
 	s.stop()
+	s.spares.close()
 	ctx, cancel := context.WithTimeout(context.Background(), finishing)
 	defer cancel()
 	if s.http.Shutdown(ctx) != nil {

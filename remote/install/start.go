@@ -78,6 +78,7 @@ func settle(ctx context.Context, c *connect.Conn, hello api.Hello) (api.Hello, e
 	if answer.Store != hello.Store {
 		return hello, api.Errorf(api.Internal, "", "two executors answer on %s: %s and %s", c.Host().Name, hello.Store, answer.Store)
 	}
+	hello.Status = answer.Status
 	return hello, nil
 }
 
