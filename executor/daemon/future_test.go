@@ -67,12 +67,15 @@ func fail(err error) int {
 // replaceSupervisor puts one of a later version between the daemon and the supervisor of a job.
 func (h *host) replaceSupervisor(id, hello string) {
 	h.Helper()
-	hidden := filepath.Join(h.data.Run(), "hidden") // within the length of a socket's path
-	if err := os.Rename(h.data.Control(id), hidden); err != nil {
+	if err := os.Rename(h.data.Control(id), filepath.Join(h.data.Run(), "hidden")); err != nil {
 		h.Fatal(err)
 	}
-	cmd := exec.Command(self(h)[0], futureRole, h.data.Control(id), hidden, filepath.Join("testdata", hello))
-	cmd.Stderr = os.Stderr
+	fixture, err := filepath.Abs(filepath.Join("testdata", hello))
+	if err != nil {
+		h.Fatal(err)
+	}
+	cmd := exec.Command(self(h)[0], futureRole, filepath.Base(h.data.Control(id)), "hidden", fixture)
+	cmd.Stderr, cmd.Dir = os.Stderr, h.data.Run() // a whole path may be too long for a socket
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		h.Fatal(err)

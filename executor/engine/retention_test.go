@@ -19,6 +19,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/hostconfig"
 	"github.com/cyclops-fpga/cyclops/executor/inputs"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/executor/space"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
@@ -49,7 +50,7 @@ func newHistory(t testing.TB, r hostconfig.Retention) *history {
 	clock := Clock{Now: func() time.Time { return h.start.Add(h.now) }, Boot: func() time.Duration { return time.Hour + h.boot }}
 	h.Engine, err = New(t.Context(), Options{
 		Data: data, Self: []string{"/bin/true"}, StoreID: "s", Host: "here", Config: hostconfig.Config{Slots: 1, Resources: map[string]int{"cores": 1}},
-		Store: s, Inputs: inputs.New(data, s), Clock: clock, Log: slog.New(slog.DiscardHandler),
+		Store: s, Inputs: inputs.New(data, s), Room: space.Keep(data.Reserve()), Boot: "boot", Clock: clock, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
