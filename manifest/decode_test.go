@@ -73,10 +73,26 @@ func sameJSON(t *testing.T, name string, data []byte, v any) {
 
 func TestOtherVersionsAreRefusedWithBothNumbers(t *testing.T) {
 	t.Parallel()
-	for _, version := range []string{"0", "2", "-1"} {
-		_, err := manifest.DecodeManifest([]byte(`{"schemaVersion": ` + version + `, "steps": "something else by then"}`))
+	asManifest := func(data []byte) error { _, err := manifest.DecodeManifest(data); return err }
+	asJob := func(data []byte) error { _, err := manifest.DecodeJob(data); return err }
+	for _, c := range []struct {
+		file   string
+		decode func([]byte) error
+		names  string
+	}{{"manifest-v2.json", asManifest, "manifest of version 2"}, {"job-v2.json", asJob, "job of version 2"}} {
+		data, err := os.ReadFile(filepath.Join("testdata", "future", c.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.decode(data)
 		var v *manifest.VersionError
-		if !errors.As(err, &v) || !strings.Contains(err.Error(), version) || !strings.Contains(err.Error(), "up to version 1") {
+		if !errors.As(err, &v) || v.Have != 2 || !strings.Contains(err.Error(), c.names) || !strings.Contains(err.Error(), "up to version 1") {
+			t.Errorf("%s: %v", c.file, err)
+		}
+	}
+	for _, version := range []string{"0", "-1"} {
+		var v *manifest.VersionError
+		if err := asManifest([]byte(`{"schemaVersion": ` + version + `}`)); !errors.As(err, &v) || !strings.Contains(err.Error(), version) {
 			t.Errorf("version %s: %v", version, err)
 		}
 	}

@@ -230,6 +230,55 @@ func TestDrainingOutlivesTheDaemon(t *testing.T) {
 	h.run(job("true", "w"))
 }
 
+// What runs goes on under a drain, also when the daemon is replaced; what waits is there, in its order,
+// when the host starts jobs again.
+func TestAQueueOutlivesDrainAndRestart(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "slots = 1\n")
+	order := filepath.Join(t.TempDir(), "order")
+	g := h.gate(job("", "gate"))
+	low, normal := job("echo low >> "+order, "w1"), job("echo normal >> "+order, "w2")
+	low.Priority = manifest.Low
+	after := job("echo after >> "+order, "w3")
+	after.After = []string{low.ID}
+	for _, j := range []*manifest.Job{low, normal, after} {
+		if err := h.submit(j, nil).drain(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.call("POST", api.PathDrain, api.DrainRequest{Draining: true}, nil)
+	for range 2 {
+		h.halt()
+		h.start()
+		if info := h.show(g.id); info.State != manifest.Running {
+			t.Errorf("what ran is %+v", info)
+		}
+	}
+	c := h.stream()
+	c.send(api.FrameSubmit, api.Submit{Job: encode(t, job("true", "w"))})
+	if err := c.drain(); err == nil || err.Kind != api.Draining || !strings.Contains(err.Message, "is draining and takes no new jobs") || !strings.Contains(err.Hint, "cyclops resume") {
+		t.Errorf("a submit is told %+v", err)
+	}
+	g.open()
+	if f := h.follow(api.Follow{Job: g.id}); f.drain() != nil || f.result.State != manifest.Succeeded {
+		t.Errorf("what ran ended as %+v", f.result)
+	}
+	for _, j := range []*manifest.Job{low, normal} {
+		if info := h.show(j.ID); info.State != manifest.Queued || info.WaitsFor != "the host is draining" {
+			t.Errorf("what waits is %+v", info)
+		}
+	}
+	h.halt()
+	h.start()
+	h.call("POST", api.PathDrain, api.DrainRequest{}, nil)
+	if f := h.follow(api.Follow{Job: after.ID}); f.drain() != nil || f.result.State != manifest.Succeeded {
+		t.Errorf("the last ended as %+v", f.result)
+	}
+	if got, _ := os.ReadFile(order); string(got) != "normal\nlow\nafter\n" {
+		t.Errorf("they ran as %q", got)
+	}
+}
+
 func TestRetryRunsTheSameInputsAgain(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "")

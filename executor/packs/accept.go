@@ -54,6 +54,9 @@ func accept(ctx context.Context, data layout.Data, path string) (Accepted, error
 		return Accepted{}, err
 	}
 	_, sum, err := pack.Verify(ctx, f, info.Size())
+	if version, ok := errors.AsType[*pack.VersionError](err); ok {
+		return Accepted{}, api.Errorf(api.Incompatible, "cyclops install HOST brings the executor up to date", "%w", version)
+	}
 	if pack.IsFormat(err) {
 		return Accepted{}, api.Errorf(api.Corrupt, "submit again", "the pack arrived damaged: %w", err)
 	}

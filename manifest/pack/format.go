@@ -49,11 +49,19 @@ func formatErrorf(format string, args ...any) error {
 	return &FormatError{Reason: fmt.Sprintf(format, args...)}
 }
 
+// VersionError says that a pack is of a version that this code cannot read.
+type VersionError struct{ Have uint32 }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("unable to read pack of version %d: this Cyclops reads version %d", e.Have, Version)
+}
+
 // IsFormat tells whether err says that a file's bytes are wrong, not that they could not be read.
 func IsFormat(err error) bool {
 	var f *FormatError
 	var m *MismatchError
-	return errors.As(err, &f) || errors.As(err, &m)
+	var v *VersionError
+	return errors.As(err, &f) || errors.As(err, &m) || errors.As(err, &v)
 }
 
 // The two skippable frames at the end.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"io"
 	"os"
@@ -150,6 +151,19 @@ func TestForgedPacksAreRefused(t *testing.T) {
 }
 
 // Memory for what these counts promise could not be had.
+func TestALaterVersionIsRefusedWithBothNumbers(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(filepath.Join("testdata", "future", "pack-v2.pack"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = pack.Verify(t.Context(), bytes.NewReader(data), int64(len(data)))
+	var v *pack.VersionError
+	if !errors.As(err, &v) || v.Have != 2 || err.Error() != "unable to read pack of version 2: this Cyclops reads version 1" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestCountsAreCheckedBeforeMemoryIsAskedFor(t *testing.T) {
 	t.Parallel()
 	data := small(t)

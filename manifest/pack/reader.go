@@ -3,6 +3,7 @@ package pack
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -58,13 +59,26 @@ func (r *Reader) readFooter() (int64, error) {
 		return 0, formatErrorf("it does not end as one")
 	}
 	if v := le32(f[8:]); v != Version {
-		return 0, formatErrorf("its version is %d, this Cyclops reads version %d", v, Version)
+		return 0, r.otherVersion(v)
 	}
 	at := binary.LittleEndian.Uint64(f[16:])
 	if le32(f[12:]) != 0 || at > uint64(r.size-footerSize-skipHeader-8) {
 		return 0, formatErrorf("its index would begin at %d of %d bytes", at, r.size)
 	}
 	return int64(at), nil
+}
+
+// otherVersion tells a pack of another version from one whose version is damaged: a pack of any
+// version ends with the digest of all before it.
+func (r *Reader) otherVersion(v uint32) error {
+	h := sha256.New()
+	if _, err := io.Copy(h, io.NewSectionReader(r.file, 0, r.size-digestLen)); err != nil {
+		return err
+	}
+	if !bytes.Equal(h.Sum(nil), r.footer[footerSize-digestLen:]) {
+		return formatErrorf("its version, %d, is not what was written", v)
+	}
+	return &VersionError{Have: v}
 }
 
 // readIndex reads the frame table and slices the object table.
