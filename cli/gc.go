@@ -61,9 +61,11 @@ func (o *gcOptions) request() (r api.GCRequest, err error) {
 		r.Age = max(1, int64(age/time.Second))
 	}
 	if o.size != "" {
-		if r.Size, err = human.ParseSize(o.size); err != nil {
+		var size human.Bytes
+		if err := size.UnmarshalText([]byte(o.size)); err != nil {
 			return r, api.Errorf(api.Usage, "", "--keep-size: %w", err)
 		}
+		r.Size = int64(size)
 	}
 	return r, nil
 }

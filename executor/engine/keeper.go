@@ -59,7 +59,7 @@ func (k *keeper) forgot(bytes int64) {
 
 // retention is what the host's owner configured.
 func (e *Engine) retention() rules {
-	return rules{age: e.Config.Retention.Age.Duration, size: e.Config.Retention.Size.Bytes}
+	return rules{age: e.Config.Retention.Age.Duration, size: int64(e.Config.Retention.Size)}
 }
 
 // keep works until the engine is closed. It sleeps until a job ends or an hour has passed.

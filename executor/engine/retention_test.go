@@ -22,6 +22,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/space"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -136,7 +137,7 @@ func age(d time.Duration) hostconfig.Retention {
 	return hostconfig.Retention{Age: hostconfig.Age{Duration: d}}
 }
 
-func size(n int64) hostconfig.Retention { return hostconfig.Retention{Size: hostconfig.Size{Bytes: n}} }
+func size(n int64) hostconfig.Retention { return hostconfig.Retention{Size: human.Bytes(n)} }
 
 func TestWithoutARetentionEverythingStays(t *testing.T) {
 	t.Parallel()

@@ -22,13 +22,14 @@ type Config struct {
 	Slots     int             `toml:"slots"`     // jobs that run at once; 0: half the cores, at least 2
 	Resources map[string]int  `toml:"resources"` // counted resources; "cores" is known without being named
 	Tools     map[string]Tool `toml:"tools"`
+	Limits    Limits          `toml:"limits"`
 	Retention Retention       `toml:"retention"`
 }
 
 // Retention says what of ended jobs is kept. Without it everything is, until somebody removes it.
 type Retention struct {
-	Age  Age  `toml:"age"`  // jobs that ended longer ago are removed; 0: none
-	Size Size `toml:"size"` // the oldest are removed until the rest takes no more; 0: none
+	Age  Age         `toml:"age"`  // jobs that ended longer ago are removed; 0: none
+	Size human.Bytes `toml:"size"` // the oldest are removed until the rest takes no more; 0: none
 }
 
 // Age is a time as people write it: "30d". It is no number, so that a bare 30 cannot be taken for nanoseconds.
@@ -38,16 +39,6 @@ type Age struct{ time.Duration }
 func (a *Age) UnmarshalText(text []byte) error {
 	var err error
 	a.Duration, err = human.ParseAge(string(text))
-	return err
-}
-
-// Size is a number of bytes as people write it: "200 GiB".
-type Size struct{ Bytes int64 }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (s *Size) UnmarshalText(text []byte) error {
-	var err error
-	s.Bytes, err = human.ParseSize(string(text))
 	return err
 }
 
@@ -86,6 +77,9 @@ func (c *Config) check() error {
 	if c.Slots < 0 {
 		return fmt.Errorf("slots = %d is less than 0", c.Slots)
 	}
+	if err := c.Limits.check(); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Resources)) {
 		if !validName.MatchString(name) {
 			return fmt.Errorf("resource %q may hold only letters, digits, '.', '_' and '-'", name)
@@ -105,6 +99,10 @@ func (c *Config) check() error {
 func (c *Config) fill() {
 	if c.Slots == 0 {
 		c.Slots = max(2, runtime.NumCPU()/2)
+	}
+	if c.Limits.Processes == nil {
+		n := defaultProcesses(c.Slots)
+		c.Limits.Processes = &n
 	}
 	if c.Resources == nil {
 		c.Resources = map[string]int{}

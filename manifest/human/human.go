@@ -1,4 +1,4 @@
-// Package human writes times and sizes as people read them, the same on the command line and on the screen.
+// Package human writes times and sizes as people read them, and reads sizes as people write them, the same everywhere.
 package human
 
 import (

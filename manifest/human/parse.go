@@ -24,24 +24,6 @@ func ParseAge(text string) (time.Duration, error) {
 	return 0, fmt.Errorf("%q is no time: write a number and s, m, h, d or w, as 30d", text)
 }
 
-// ParseSize reads a number of bytes as "200 GiB", "200G" or "4096 B". A unit counts by 1024, as Size
-// writes it, and has to be there: whoever forgets it means no bytes.
-func ParseSize(text string) (int64, error) {
-	number, unit := split(text)
-	n, err := strconv.ParseFloat(number, 64)
-	letter := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(unit), "B"), "I")
-	power := strings.Index("KMGTP", letter) + 1
-	known := len(letter) == 1 && power > 0
-	if strings.EqualFold(unit, "B") {
-		power, known = 0, true
-	}
-	total := n * math.Pow(1024, float64(power))
-	if err != nil || !known || !(total >= 1 && total < math.MaxInt64) {
-		return 0, fmt.Errorf("%q is no size: write a number and KiB, MiB, GiB or TiB, as 200 GiB", text)
-	}
-	return int64(total), nil
-}
-
 // split cuts a number from its unit.
 func split(text string) (number, unit string) {
 	text = strings.TrimSpace(text)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/manifest/strict"
 	"github.com/cyclops-fpga/cyclops/remote/place"
 )
@@ -28,7 +29,7 @@ const DefaultFetchLimit = 64 << 20
 type Config struct {
 	Default    string           `toml:"host"`
 	LinkIdle   *Duration        `toml:"link_idle"`
-	FetchLimit *Size            `toml:"fetch_limit"`
+	FetchLimit *human.Bytes     `toml:"fetch_limit"`
 	Patience   *Patience        `toml:"patience"`    // without contact; nil: as the command chooses
 	DetachKeys *string          `toml:"detach_keys"` // nil: the usual ones; empty: none
 	Hosts      map[string]Entry `toml:"hosts"`

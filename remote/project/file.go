@@ -12,6 +12,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/manifest/strict"
 	"github.com/cyclops-fpga/cyclops/remote/hosts"
 	"github.com/cyclops-fpga/cyclops/remote/scan"
@@ -45,7 +46,7 @@ type Inputs struct {
 type Outputs struct {
 	Fetch []string   `toml:"fetch"`
 	Keep  []string   `toml:"keep"`
-	Limit hosts.Size `toml:"limit"`
+	Limit human.Bytes `toml:"limit"`
 }
 
 // Job is a named job: `cyclops run NAME`.
