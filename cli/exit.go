@@ -107,6 +107,8 @@ func jobExit(state manifest.State, code *int, signal string, started bool) int {
 		return exitTimeout
 	case state == manifest.Cancelled && !started:
 		return exitCyclops
+	case state == manifest.Failed && signal == "" && code != nil && *code == 0:
+		return exitCyclops // a limit of the host's ended it, whatever the command made of that
 	case signal != "":
 		return 128 + signalNumber(signal)
 	case code != nil:

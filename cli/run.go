@@ -137,6 +137,8 @@ func (t *trip) explain() error {
 		return api.Errorf(api.Cancelled, "--timeout sets the limit", "job %s timed out: %s", m.Job, m.Reason)
 	case m.State == manifest.Cancelled && m.Started == nil:
 		return api.Errorf(api.Cancelled, "cyclops retry "+m.Job+" runs it after all", "job %s was cancelled before it started: %s", m.Job, m.Reason)
+	case m.State == manifest.Failed && m.Signal == "" && m.ExitCode != nil && *m.ExitCode == 0:
+		return api.Errorf(api.Cancelled, "cyclops show "+m.Job, "job %s failed: %s", m.Job, m.Reason)
 	case m.ExitCode == nil && m.Signal == "":
 		return api.Errorf(api.Internal, "cyclops show "+m.Job, "job %s failed before its command ran: %s", m.Job, m.Reason)
 	}

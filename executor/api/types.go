@@ -215,6 +215,15 @@ type EnvironmentReport struct {
 	Warning string   `json:"warning,omitempty"`
 	// SamePathOff is why jobs cannot see their workspace at the client's path; empty: they can.
 	SamePathOff string `json:"samePathOff,omitempty"`
+	// Limits are those of each job, without the ones that are not set; empty: an executor that knows none.
+	Limits []LimitReport `json:"limits,omitempty"`
+}
+
+// LimitReport is one thing of which a job may use only so much on this host.
+type LimitReport struct {
+	Name        string `json:"name"`                  // of the key below limits in the host's config
+	Value       string `json:"value"`                 // for people
+	NotEnforced string `json:"notEnforced,omitempty"` // why it does not hold; empty: it does
 }
 
 // MissingRequest asks which objects the store lacks. What it has is held for Job for a day,

@@ -53,6 +53,8 @@ type Request struct {
 	Concurrent bool
 	// Settled returns the inputs as they are once no apply is under way; called when all outputs are found. For Concurrent.
 	Settled func() (Inputs, error)
+	// Most bounds the bytes that are copied; 0: any. What goes over it stays in the workspace.
+	Most int64
 	// Succeeded: a declared output that was up to date already counts. Of a job that failed, nothing stale does.
 	Succeeded bool
 }
@@ -65,6 +67,7 @@ type Result struct {
 	Refused   []manifest.Refusal
 	Changed   []string // inputs that the job changed or removed and that do not come back
 	Bytes     int64    // of the artifacts that are files
+	Over      int64    // bytes of outputs that stay in the workspace because of Most
 	Problem   string   // for people: what kept an output from being copied, as a full disk; empty: nothing
 }
 

@@ -27,6 +27,7 @@ type taker struct {
 	dir   string // of the artifacts
 	limit int64  // bytes of undeclared outputs that come back
 	taken int64
+	kept  int64    // bytes that were copied
 	files []string // written, not yet durable
 	full  bool     // of the disk
 }
@@ -141,7 +142,8 @@ func (t *taker) file(ctx context.Context, parent int, o *output) error {
 	}
 	a := t.artifact(o)
 	copied := !t.full && (!t.undeclared && !o.changed || o.stat.Size <= t.limit-t.taken)
-	if copied {
+	over := copied && t.Most > 0 && o.stat.Size > t.Most-t.kept
+	if copied = copied && !over; copied {
 		a.Digest, err = t.copy(ctx, src, o)
 		if err != nil && !errors.Is(err, errChanged) && ctx.Err() == nil {
 			t.notCopied(&a, err)
@@ -157,6 +159,11 @@ func (t *taker) file(ctx context.Context, parent int, o *output) error {
 		return err
 	}
 	t.taken += o.stat.Size
+	if copied {
+		t.kept += o.stat.Size
+	} else if over {
+		t.result.Over += o.stat.Size
+	}
 	t.result.Bytes += o.stat.Size
 	t.result.Artifacts = append(t.result.Artifacts, a)
 	return nil

@@ -89,7 +89,7 @@ func (e *Engine) conclude(j *job) {
 
 // lose ends a job of which nobody knows how it ended, after ending what is left of it.
 func (e *Engine) lose(j *job) {
-	killed, err := supervise.KillMarked(context.WithoutCancel(e.ctx), j.row.ID)
+	killed, err := supervise.KillMarked(context.WithoutCancel(e.ctx), e.Data, j.row.ID)
 	err = errors.Join(err, failpoint.At(failpoint.LoseKill))
 	reason := "its supervisor ended without recording how the job ended"
 	if j.row.About.Boot != e.Boot {

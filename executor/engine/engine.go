@@ -144,10 +144,11 @@ func (l *loginEnvironment) vars(ctx context.Context) ([]string, error) {
 }
 
 // Environment reads the login environment again and reports it, with whether jobs can see their
-// workspaces at the client's paths.
+// workspaces at the client's paths and which limits hold.
 func (e *Engine) Environment(ctx context.Context) api.EnvironmentReport {
 	report := e.login.capture(ctx, e.Self).Report()
 	report.SamePathOff = samepath.Probe(ctx, e.Self, e.Data.Mounts())
+	report.Limits = e.reportLimits()
 	return report
 }
 

@@ -96,7 +96,7 @@ func (e *Engine) launch(ctx context.Context, j *job) (*supervise.Launch, error) 
 	if err := e.ensureSpec(j.row.ID, l.Job); err != nil {
 		return nil, err
 	}
-	l.Leased, l.Attempt = j.held, supervise.Attempt(e.Data, j.row.ID)
+	l.Leased, l.Limits, l.Attempt = j.held, e.limits(), supervise.Attempt(e.Data, j.row.ID)
 	vars, err := e.login.vars(ctx)
 	if err != nil {
 		return nil, err

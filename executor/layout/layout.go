@@ -1,7 +1,7 @@
 // Package layout names every file of an executor's data directory.
 //
 //	lock id config.toml             the daemon holds lock; id is the store's
-//	run/cyclopsd.sock               the API; run/ID.sock is a supervisor's
+//	run/cyclopsd.sock               the API; run/ID.sock is a supervisor's, run/ID.groups lists a job's control groups
 //	bin/cyclopsd-VERSION bin/current
 //	jobs.db                         the queue and the index
 //	reserve                         room for what must be written when the disk is full
@@ -52,6 +52,9 @@ func (d Data) Mounts() string     { return d.join("mounts") }
 
 // Control is the control socket of a job's supervisor.
 func (d Data) Control(id string) string { return d.join("run", id+".sock") }
+
+// Groups names the control groups of a job that runs.
+func (d Data) Groups(id string) string { return d.join("run", id+".groups") }
 
 // JobTmp is the temporary directory of a job, or a link to it.
 func (d Data) JobTmp(id string) string { return d.join("tmp", id) }

@@ -16,7 +16,7 @@ import (
 // children starts the job's processes and reaps them, with every orphan among their
 // descendants. While it runs nothing else in this process may wait for a child.
 type children struct {
-	group   *cgroup // nil: none; touched by the goroutine that starts and kills alone
+	group   *cgroup // touched by the goroutine that starts and kills alone
 	mu      sync.Mutex
 	waiting map[int]chan unix.WaitStatus
 	none    bool          // no child is left, not even an orphan
@@ -26,9 +26,10 @@ type children struct {
 	stopped chan struct{}
 }
 
-// reapAll begins to reap, in a process that is a sub-reaper already, until ctx is done.
-func reapAll(ctx context.Context, id string) *children {
-	c := &children{group: makeCgroup(id), waiting: map[int]chan unix.WaitStatus{}, changed: make(chan struct{}), stopped: make(chan struct{})}
+// reapAll begins to reap, in a process that is a sub-reaper already, until ctx is done. What is
+// started runs in group.
+func reapAll(ctx context.Context, group *cgroup) *children {
+	c := &children{group: group, waiting: map[int]chan unix.WaitStatus{}, changed: make(chan struct{}), stopped: make(chan struct{})}
 	died := make(chan os.Signal, 1)
 	signal.Notify(died, unix.SIGCHLD)
 	c.reap()
@@ -53,28 +54,13 @@ func (c *children) run(ctx context.Context, died chan os.Signal) {
 func (c *children) start(path string, argv []string, attr *syscall.ProcAttr) (int, <-chan unix.WaitStatus, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	pid, err := c.fork(path, argv, attr)
+	pid, err := c.group.fork(path, argv, attr)
 	if err != nil {
 		return 0, nil, err
 	}
 	done := make(chan unix.WaitStatus, 1)
 	c.waiting[pid], c.none = done, false
 	return pid, done, nil
-}
-
-// fork starts a process inside the job's control group. Where the kernel does not go along the
-// job does without one.
-func (c *children) fork(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
-	if c.group == nil {
-		return syscall.ForkExec(path, argv, attr)
-	}
-	in := *attr.Sys
-	in.UseCgroupFD, in.CgroupFD = true, c.group.fd()
-	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{Dir: attr.Dir, Env: attr.Env, Files: attr.Files, Sys: &in})
-	if err == nil {
-		return pid, nil
-	}
-	return syscall.ForkExec(path, argv, attr)
 }
 
 // reap takes in every child that has ended.

@@ -11,15 +11,15 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/collect"
 	"github.com/cyclops-fpga/cyclops/executor/workspace"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 )
 
-// collect gathers the outputs, however the job ended. Only a stop that was asked for from now on
-// stops it.
+// collect gathers the outputs, however the job ended. Only a stop that was asked for since it is said
+// that they are collected stops it.
 func (s *supervisor) collect(ctx context.Context) {
 	if s.job.Beside != "" {
 		return // what lies there is the other job's
 	}
-	ctx = s.stop.rearm(ctx)
 	inputs, err := workspace.LoadInputs(s.launch.Data, WorkspaceName(s.job))
 	if err != nil {
 		s.note(err)
@@ -28,6 +28,7 @@ func (s *supervisor) collect(ctx context.Context) {
 		Data: s.launch.Data, Job: s.job.ID, Workspace: WorkspaceName(s.job), Start: s.start, Back: setBack(s.applied), Outputs: s.job.Outputs,
 		Concurrent: s.job.Workspace.Mode == manifest.Concurrent,
 		Succeeded:  s.record.State == manifest.Succeeded,
+		Most:       s.launch.Limits.Output,
 		Settled: func() (collect.Inputs, error) {
 			return workspace.SettledInputs(ctx, s.launch.Data, WorkspaceName(s.job))
 		},
@@ -41,6 +42,11 @@ func (s *supervisor) collect(ctx context.Context) {
 	m.Artifacts, m.Missing, m.Stale, m.Refused = got.Artifacts, got.Missing, got.Stale, got.Refused
 	m.ChangedInputs = got.Changed
 	m.Usage.OutputBytes = got.Bytes
+	if got.Over > 0 {
+		s.reach("output", s.launch.Limits.Output, fmt.Sprintf("outputs of %s stay in the workspace: they are more than a job may keep on this host (%s, limits.output)",
+			human.Size(got.Over), human.Size(s.launch.Limits.Output)))
+		s.notes = append(s.notes, s.reached[len(s.reached)-1])
+	}
 	if got.Problem != "" {
 		s.notes = append(s.notes, got.Problem)
 	}

@@ -36,6 +36,7 @@ type Launch struct {
 	Store    string              `json:"store"`
 	Executor string              `json:"executor"` // version
 	Upstream []manifest.Upstream `json:"upstream,omitempty"`
+	Limits   Limits              `json:"limits"`
 }
 
 // maxLaunch bounds a launch document in bytes.

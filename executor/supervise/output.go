@@ -32,6 +32,14 @@ type output struct {
 	buf        []byte
 	lost       int64 // bytes that did not fit on the disk
 	failure    error // the first
+	limit      logLimit
+	over       bool // the job wrote more than its log may hold; read behind finish
+}
+
+// logLimit is the size that a log may have, 0 for any, and what is called once when it would get larger.
+type logLimit struct {
+	size int64
+	over func()
 }
 
 // pipe is a pipe to a job; the job's end blocks, ours does not.
@@ -49,9 +57,9 @@ func newPipe(weRead bool) (*pipe, error) {
 	return pp, unix.SetNonblock(pp.ours, true)
 }
 
-func newOutput(log *joblog.Writer, term *terminal, grew func(int64)) (*output, error) {
+func newOutput(log *joblog.Writer, term *terminal, grew func(int64), limit logLimit) (*output, error) {
 	var stop [2]int
-	o := &output{log: log, term: term, grew: grew, done: make(chan struct{}), buf: make([]byte, pipeSize)}
+	o := &output{log: log, term: term, grew: grew, limit: limit, done: make(chan struct{}), buf: make([]byte, pipeSize)}
 	if err := errors.Join(o.open(), unix.Pipe2(stop[:], unix.O_CLOEXEC)); err != nil {
 		return nil, err
 	}
@@ -117,9 +125,13 @@ func (o *output) take(p *pipe, stream uint8) int {
 	return n
 }
 
-// append never stops reading when the disk is full: a job that is blocked in a write would hang.
+// append never stops reading when the disk is full, or the log as large as it may be: a job that is
+// blocked in a write would hang.
 func (o *output) append(stream uint8, data []byte) {
-	if o.lost > 0 {
+	if data = o.within(data); len(data) == 0 {
+		return
+	}
+	if o.lost > 0 && !o.over {
 		note := fmt.Sprintf("\ncyclops: %d bytes of output are missing here: %v\n", o.lost, o.failure)
 		if o.log.Append(api.Stderr, []byte(note)) == nil {
 			o.lost = 0
@@ -130,6 +142,19 @@ func (o *output) append(stream uint8, data []byte) {
 		return
 	}
 	o.grew(o.log.Size())
+}
+
+// within returns of data what the log may still take.
+func (o *output) within(data []byte) []byte {
+	left := o.limit.size - o.log.Size()
+	if o.limit.size == 0 || int64(len(data)) <= left {
+		return data
+	}
+	if !o.over {
+		o.over = true
+		o.limit.over()
+	}
+	return data[:max(left, 0)]
 }
 
 func (o *output) fail(n int, err error) {

@@ -126,7 +126,7 @@ func TestMarksAreSeenInAPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = j.process.Wait()
-		if n, err := KillMarked(t.Context(), j.ID); n == 0 || err != nil || len(j.left()) != 0 {
+		if n, err := KillMarked(t.Context(), j.data, j.ID); n == 0 || err != nil || len(j.left()) != 0 {
 			t.Errorf("killed %d, %v, left %v", n, err, j.left())
 		}
 		m, err := RecordLost(j.launch, nil, "a test killed it")

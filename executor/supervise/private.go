@@ -131,16 +131,19 @@ func (s *supervisor) cleanUp() {
 	}
 }
 
-// Leftovers lists the jobs that have, or had, a temporary directory.
+// Leftovers lists the jobs that have, or had, a temporary directory or control groups.
 func Leftovers(data layout.Data) []string {
-	entries, err := os.ReadDir(data.Tmp())
-	if err != nil {
-		return nil
-	}
 	var ids []string
-	for _, e := range entries {
-		if manifest.ValidID(e.Name()) {
-			ids = append(ids, e.Name())
+	for _, dir := range []string{data.Tmp(), data.Run()} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			id := strings.TrimSuffix(e.Name(), filepath.Ext(data.Groups("")))
+			if manifest.ValidID(id) && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
 		}
 	}
 	return ids
@@ -150,6 +153,7 @@ func Leftovers(data layout.Data) []string {
 func CleanUp(data layout.Data, ids ...string) error {
 	var errs []error
 	for _, id := range ids {
+		killCgroup(data.Groups(id))
 		errs = append(errs, removeTmp(data, id))
 	}
 	return errors.Join(append(errs, samepath.Sweep(data.Mounts()))...)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +46,9 @@ type supervisor struct {
 	final    *os.File         // becomes the manifest
 	group    foreground
 	notes    []string // what else went wrong, for the reason
+	limits   []limitRecord
+	reached  []string // what of the host's the job used up, for the reason unless it succeeded all the same
+	noMemory bool     // a process was killed because there was none left
 }
 
 func newSupervisor(ctx context.Context, l *Launch, j *manifest.Job) (*supervisor, error) {
@@ -68,7 +72,7 @@ func newSupervisor(ctx context.Context, l *Launch, j *manifest.Job) (*supervisor
 		return nil, err
 	}
 	s.giveTerminal(openTerminal)
-	if s.out, err = newOutput(s.log, s.term, s.board.grew); err != nil {
+	if s.out, err = newOutput(s.log, s.term, s.board.grew, logLimit{l.Limits.Log, s.overLog}); err != nil {
 		return nil, err
 	}
 	return s, s.openInput()
@@ -101,13 +105,15 @@ func (s *supervisor) run(ctx context.Context) error {
 		err = s.execute(ctx, env, dir)
 	}
 	ran := s.record.Steps[0].Started != nil
+	stopped := ctx
 	if ran {
+		stopped = s.stop.rearm(ctx)  // before anybody is told: who then asks for a stop means the collecting
 		s.phase(api.PhaseCollecting) // before the input closes: in a job that runs, that means that another has it
 	}
 	s.note(s.endStreams())
 	s.conclude(err)
 	if ran {
-		s.collect(ctx)
+		s.collect(stopped)
 	}
 	s.cleanUp()
 	return s.finish(ctx, begun)
@@ -120,7 +126,8 @@ func (s *supervisor) phase(name string) {
 // execute runs the steps under the job's time limit and leaves no process behind.
 func (s *supervisor) execute(ctx context.Context, env []string, dir string) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.children = reapAll(ctx, s.job.ID)
+	killed := hostKills()
+	s.children = reapAll(ctx, makeCgroup(s.launch.Data, s.job.ID, s.launch.Limits))
 	defer func() {
 		cancel()
 		<-s.children.stopped
@@ -136,6 +143,7 @@ func (s *supervisor) execute(ctx context.Context, env []string, dir string) erro
 		defer timer.Stop()
 	}
 	err := errors.Join(s.runSteps(env, dir), s.children.sweep(s.job.ID), failpoint.At(failpoint.StepSweep))
+	s.measure(killed)
 	cpu, peak := s.children.usage()
 	s.record.Usage.CPUSeconds, s.record.Usage.PeakMemoryBytes = cpu.Seconds(), peak
 	return err
@@ -175,6 +183,12 @@ func (s *supervisor) conclude(err error) {
 	default:
 		m.State, m.Reason = manifest.Failed, s.failure()
 	}
+	if s.out.over {
+		s.reach("log", s.launch.Limits.Log, s.logReason())
+	}
+	if m.State != manifest.Succeeded {
+		s.notes = append(s.reached, s.notes...)
+	}
 }
 
 // explain adds what a person can do.
@@ -199,7 +213,7 @@ func (s *supervisor) failure() string {
 		what = fmt.Sprintf("step %d", i+1)
 	}
 	switch {
-	case r.Signal == "KILL":
+	case r.Signal == "KILL" && !s.noMemory:
 		return what + " was ended by SIGKILL, which nobody asked for here: the machine may have run out of memory"
 	case r.Signal != "":
 		return fmt.Sprintf("%s was ended by SIG%s", what, r.Signal)
@@ -219,8 +233,11 @@ func (s *supervisor) finish(ctx context.Context, begun time.Time) error {
 	s.note(s.log.Close())
 	m.Artifacts = append(m.Artifacts, logArtifacts(s.job.ID, log, index)...)
 	m.Usage.LogBytes = log.Size
+	s.extra("limits", s.limits, len(s.limits) > 0)
 	for _, n := range s.notes {
-		s.addReason(n)
+		if !strings.Contains(m.Reason, n) { // it may be why the job was stopped
+			s.addReason(n)
+		}
 	}
 	m.Usage.WallSeconds = time.Since(begun).Seconds()
 	if m.Ended = now(); m.Ended.Before(*m.Started) { // the clock was set back

@@ -57,6 +57,20 @@ func (s *stopper) request(state manifest.State, reason string, grace time.Durati
 	s.cancel(fmt.Errorf("%s", reason))
 }
 
+// fail asks for a stop of a job that used up what it may. Once its outputs are collected nothing of
+// it runs any more that could be stopped, and the outputs come all the same.
+func (s *stopper) fail(reason string, grace time.Duration) {
+	s.mu.Lock()
+	armed := s.armed
+	if armed && s.state == "" {
+		s.state, s.reason = manifest.Failed, reason
+	}
+	s.mu.Unlock()
+	if !armed {
+		s.request(manifest.Failed, reason, grace)
+	}
+}
+
 // rearm returns a context that only requests from now on end.
 func (s *stopper) rearm(ctx context.Context) context.Context {
 	s.mu.Lock()
@@ -127,8 +141,8 @@ func (c *children) settled(limit time.Duration, sooner <-chan struct{}) bool {
 // kill repeats KILL, because a process may have forked while the others were looked up. What
 // forks faster than it is looked up is stopped first.
 func (c *children) kill(id string) error {
-	c.group.kill()
 	for try := range killTries {
+		c.group.kill()
 		if try > 0 {
 			freeze(id)
 		}

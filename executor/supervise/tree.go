@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cyclops-fpga/cyclops/executor/layout"
 )
 
 // Mark is the variable that tells the processes of a job from all others.
@@ -97,16 +99,16 @@ func signalAll(root int, id string, sig unix.Signal) (int, error) {
 	return len(pids), err
 }
 
-// KillMarked kills every process that bears the mark of a job, again and again until none is
+// KillMarked kills every process that bears the mark of a job or is in its control groups, again and again until none is
 // left, and returns how many it met. It is for jobs whose supervisor is gone.
-func KillMarked(ctx context.Context, id string) (int, error) {
+func KillMarked(ctx context.Context, data layout.Data, id string) (int, error) {
 	met := 0
 	wait := time.NewTimer(0)
 	defer wait.Stop()
 	for range killTries {
 		n, err := signalAll(0, id, unix.SIGKILL)
 		met = max(met, n)
-		if err != nil || killCgroup(id) && n == 0 {
+		if err != nil || killCgroup(data.Groups(id)) && n == 0 {
 			return met, err
 		}
 		wait.Reset(25 * time.Millisecond)

@@ -111,16 +111,21 @@ func TestCancelWithoutACgroup(t *testing.T) {
 	}
 	id := fmt.Sprint(nobody)
 	j.launch.Self = []string{"/usr/bin/setpriv", "--reuid", id, "--regid", id, "--clear-groups", self}
+	j.launch.Limits = Limits{Processes: 100, Memory: 1 << 30}
 	j.begin()
 	j.await("all processes were up", ups(3)(j))
-	if _, err := os.Stat(cgroupPath(j.ID)); err == nil {
+	if _, err := os.Stat(j.data.Groups(j.ID)); err == nil {
 		t.Error("there is a control group all the same")
 	}
 	j.cancelNow(0.05)
-	if m := j.end(); m.State != manifest.Cancelled || m.Signal != "KILL" {
+	m := j.end()
+	if m.State != manifest.Cancelled || m.Signal != "KILL" {
 		t.Errorf("%s by signal %q, reason %q", m.State, m.Signal, m.Reason)
 	}
 	assertNothingLeft(t, j)
+	if got := recorded(t, m); len(got) != 2 || got[0].NotEnforced == "" || got[1].NotEnforced == "" || got[0].Reached {
+		t.Errorf("of limits that do not hold it says %+v", got)
+	}
 }
 
 func TestTimeoutKillsTheWholeTree(t *testing.T) {
@@ -247,7 +252,7 @@ func TestALostJobsProcessesAreFound(t *testing.T) {
 	if err := j.process.Wait(); err == nil {
 		t.Fatal("the supervisor survived KILL")
 	}
-	n, err := KillMarked(t.Context(), j.ID)
+	n, err := KillMarked(t.Context(), j.data, j.ID)
 	if err != nil || n < 1 {
 		t.Errorf("%d killed: %v", n, err)
 	}

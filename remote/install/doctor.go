@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -171,12 +172,31 @@ func (x *examination) environment(ctx context.Context, c *connect.Conn) {
 	if err != nil {
 		return
 	}
+	x.limits(r.Limits)
 	if r.SamePathOff == "" {
 		x.ok("same path", "jobs can see the tree at the path that it has here")
 		return
 	}
 	// Nothing is wrong with such a host: jobs run all the same.
 	x.add(Check{Name: "same path", Verdict: OK, Text: "off: " + r.SamePathOff, Hint: "jobs see the tree where the host keeps it; docs/same-path.md says what the host's administrator can change"})
+}
+
+// limits says what a job may use there, and what of that nothing enforces.
+func (x *examination) limits(all []api.LimitReport) {
+	var hold, not []string
+	for _, l := range all {
+		if l.NotEnforced == "" {
+			hold = append(hold, l.Name+" "+l.Value)
+		} else {
+			not = append(not, fmt.Sprintf("%s %s (%s)", l.Name, l.Value, l.NotEnforced))
+		}
+	}
+	if len(hold) > 0 {
+		x.ok("limits", "each job: %s", strings.Join(hold, ", "))
+	}
+	if len(not) > 0 {
+		x.warn("limits", "docs/host-config.md says what a host needs for that", "not enforced: %s", strings.Join(not, "; "))
+	}
 }
 
 // skewed is from where on two clocks are worth a word; fetched files carry corrected times.
