@@ -3,7 +3,9 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,8 +29,9 @@ type hierarchy struct {
 // child is the directory of a job's group.
 func (h hierarchy) child(id string) string { return filepath.Join(h.dir, groupPrefix+id) }
 
-// enable has a controller count in the groups below. In version 2 that has to be asked for, and is
-// refused in a group that holds processes.
+// enable has a controller count in the groups below. In version 2 that has to be asked for, which must
+// not be done in a group that holds processes: of some controllers the kernel then agrees, but lets
+// no process into the groups below any more.
 func (h hierarchy) enable(controller string) error {
 	if !h.unified {
 		return nil
@@ -36,12 +39,24 @@ func (h hierarchy) enable(controller string) error {
 	control := filepath.Join(h.dir, "cgroup.subtree_control")
 	on, err := os.ReadFile(control)
 	if err == nil && !slices.Contains(strings.Fields(string(on)), controller) {
+		if h.crowded() {
+			return fmt.Errorf("the control group %s cannot be divided: it holds processes", h.dir)
+		}
 		err = os.WriteFile(control, []byte("+"+controller), 0)
 	}
 	if err != nil {
 		return fmt.Errorf("the controller %s is not given to this user's control group: %w", controller, err)
 	}
 	return nil
+}
+
+// crowded tells whether a group holds processes. The root of all may, and has no type.
+func (h hierarchy) crowded() bool {
+	if _, err := os.Stat(filepath.Join(h.dir, "cgroup.type")); errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	procs, err := os.ReadFile(filepath.Join(h.dir, "cgroup.procs"))
+	return err != nil || len(procs) > 0
 }
 
 // ownGroups returns the hierarchies that this process is in and that count what is limited or can

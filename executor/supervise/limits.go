@@ -3,11 +3,15 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
@@ -30,11 +34,21 @@ type limitRecord struct {
 	NotEnforced string `json:"notEnforced,omitempty"` // why
 }
 
-// TryLimits makes control groups as for a job, gives them back, and says of each limit that does not
-// hold here why.
+// TryLimits starts a process in control groups as a job's, gives them back, and says of each limit
+// that does not hold here why.
 func TryLimits(data layout.Data, l Limits) map[string]string {
 	g := makeCgroup(data, manifest.NewID(), l)
 	defer g.remove()
+	pid, err := g.fork("/bin/sh", []string{"sh", "-c", ":"}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{}})
+	for err == nil {
+		if _, err = unix.Wait4(pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
+			break
+		}
+		err = nil
+	}
+	if err != nil {
+		g.outside(err, g.dirs...)
+	}
 	return g.notEnforced(l)
 }
 
