@@ -273,7 +273,9 @@ func digest(ctx context.Context, f *os.File, w io.Writer, o *output) (manifest.D
 		return "", err
 	}
 	h := sha256.New()
-	n, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(h, w)}, &cancellable{ctx, f}, make([]byte, min(1<<18, o.stat.Size+1)))
+	// No further: a file that grows as fast as it is read has no end.
+	src := io.LimitReader(&cancellable{ctx, f}, o.stat.Size+1)
+	n, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(h, w)}, src, make([]byte, min(1<<18, o.stat.Size+1)))
 	if err != nil {
 		return "", err
 	}
