@@ -77,7 +77,7 @@ func TestKilledSupervisorMeansLost(t *testing.T) {
 }
 
 // supervisorOf asks a job's control socket who serves it.
-func supervisorOf(t *testing.T, d layout.Data, id string) int {
+func supervisorOf(t testing.TB, d layout.Data, id string) int {
 	t.Helper()
 	conn, err := supervise.Dial(t.Context(), d, id)
 	if err != nil {
