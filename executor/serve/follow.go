@@ -37,7 +37,6 @@ type follower struct {
 	log   *joblog.Reader
 	next  int64 // offset in the log
 	found bool  // next is where the client wants to begin
-	buf   []byte
 }
 
 // follow serves a client until the job has ended and the client has everything it asked for.
@@ -146,12 +145,14 @@ func (f *follower) tellLog(v engine.View) (drained bool, err error) {
 	if err := f.openLog(v.LogSize); err != nil {
 		return v.Ended, err
 	}
+	buf, done := f.s.piece(v.LogSize - f.next)
+	defer done()
 	for f.log != nil && f.next < v.LogSize {
 		room := f.credit.room(f.next)
 		if room == 0 {
 			return false, nil
 		}
-		chunk, next, err := f.log.Read(f.next, v.LogSize, f.only, f.piece(min(room, v.LogSize-f.next)))
+		chunk, next, err := f.log.Read(f.next, v.LogSize, f.only, buf[:min(room, v.LogSize-f.next, int64(len(buf)))])
 		if errors.Is(err, io.EOF) {
 			f.next = v.LogSize
 			break
@@ -165,17 +166,23 @@ func (f *follower) tellLog(v engine.View) (drained bool, err error) {
 		f.next = next
 		f.credit.spent(next)
 	}
-	f.buf = nil // whoever follows a quiet job keeps no memory
 	return true, nil
 }
 
-// piece returns room for n bytes, or for as many as ride in one frame.
-func (f *follower) piece(n int64) []byte {
-	n = min(n, logPiece)
-	if int64(len(f.buf)) < n {
-		f.buf = make([]byte, n)
+// smallPiece is up to how many bytes of a log memory of their own is taken for.
+const smallPiece = 16 << 10
+
+// piece returns room for the next of n bytes, and what gives it back: whoever follows a quiet job
+// keeps no memory, and who follows a loud one does not take some thousand times a second.
+func (s *Server) piece(n int64) ([]byte, func()) {
+	if n <= smallPiece {
+		return make([]byte, max(n, 0)), func() {}
 	}
-	return f.buf[:n]
+	p, ok := s.pieces.Get().(*[logPiece]byte)
+	if !ok {
+		p = new([logPiece]byte)
+	}
+	return p[:], func() { s.pieces.Put(p) }
 }
 
 // openLog opens the log and finds where the client wants to begin.

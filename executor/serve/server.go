@@ -47,6 +47,7 @@ type Server struct {
 	stop    context.CancelFunc
 	streams sync.WaitGroup
 	spares  spares
+	pieces  sync.Pool // of *[logPiece]byte
 
 	forwards forwards
 }

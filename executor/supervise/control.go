@@ -128,8 +128,12 @@ func (c *control) tell(ctx context.Context, conn net.Conn, w *api.FrameWriter) {
 	for {
 		select {
 		case <-changed:
+			before := said
 			if said = c.news(w, said); said.version == 0 {
 				return
+			}
+			if said.logSize != before.logSize {
+				c.rest(ctx)
 			}
 		case <-c.ended:
 			_ = conn.SetWriteDeadline(time.Now().Add(farewell))
@@ -138,6 +142,19 @@ func (c *control) tell(ctx context.Context, conn net.Conn, w *api.FrameWriter) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// growthPause is how long a connection that was told of the log's growth is told nothing more: a
+// tool that writes without end would else wake the daemon and each who watches for every few
+// kilobytes, and nobody sees a line sooner for it.
+const growthPause = time.Millisecond
+
+func (c *control) rest(ctx context.Context) {
+	select {
+	case <-time.After(growthPause):
+	case <-c.ended:
+	case <-ctx.Done():
 	}
 }
 
