@@ -16,14 +16,14 @@ import (
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
-// newSmallHost has its data in a file system of its own, of few megabytes.
-func newSmallHost(t *testing.T) *host {
+// newSmallHost has its data in a file system of its own, of few megabytes unless the options say otherwise.
+func newSmallHost(t *testing.T, options ...string) *host {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "disk")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, strings.Join(append([]string{"size=8m"}, options...), ",")); err != nil {
 		t.Skipf("a small file system can be mounted by root only: %v", err)
 	}
 	t.Cleanup(func() {

@@ -51,6 +51,10 @@ func (c *client) digest() (sum manifest.Sum, size int64, err error) {
 			if err := c.w.Offset(api.FrameLogAck, size, nil); err != nil {
 				return sum, size, err
 			}
+		case api.FramePing:
+			if err := c.w.Write(api.FramePong, f.Payload); err != nil {
+				return sum, size, err
+			}
 		case api.FrameError:
 			return sum, size, fmt.Errorf("the daemon says %s", f.Payload)
 		case api.FrameEnd:

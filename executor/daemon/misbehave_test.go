@@ -13,12 +13,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
-	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
@@ -219,28 +217,9 @@ func TestOneVeryLongLine(t *testing.T) {
 	}
 }
 
-// newSmallHost has a data directory on a file system of its own.
-func newSmallHost(t *testing.T, options string) *host {
-	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
-		t.Skipf("a small file system can be mounted by root only: %v", err)
-	}
-	h := &host{TB: t, data: layout.Data(filepath.Join(dir, "data"))}
-	h.start()
-	t.Cleanup(func() {
-		h.cancelAll()
-		h.halt()
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	return h
-}
-
 func TestAJobThatFillsTheDisk(t *testing.T) {
 	t.Parallel()
-	h := newSmallHost(t, "size=8m")
+	h := newSmallHost(t)
 	j := job("cat /dev/zero > hog; echo not to be lost; rm hog; exit 4", "w")
 	c := h.misbehave(j)
 	c.want(manifest.Failed, 4)

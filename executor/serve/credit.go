@@ -23,6 +23,7 @@ type credit struct {
 	mu     sync.Mutex
 	window int64
 	acked  int64
+	heard  int64     // what the client says that it has consumed; may be ahead of what is noted as sent
 	sent   []sending // not acknowledged yet, in order
 	fast   time.Duration
 }
@@ -55,10 +56,15 @@ func (c *credit) room(offset int64) int64 {
 	return min(max(left, 0), c.window/4)
 }
 
-// spent notes that the log was sent up to end.
+// spent notes that the log was sent up to end. The client may have answered already: no other answer
+// would come, and a window that got smaller than what is held against it would never open again.
 func (c *credit) spent(end int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if end <= c.heard {
+		c.acked = max(c.acked, end)
+		return
+	}
 	c.sent = append(c.sent, sending{end: end, at: time.Now()})
 }
 
@@ -66,6 +72,7 @@ func (c *credit) spent(end int64) {
 func (c *credit) acknowledge(offset int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.heard = max(c.heard, offset)
 	now := time.Now()
 	busy := int64(0)
 	if n := len(c.sent); n > 0 {

@@ -61,3 +61,17 @@ func TestWhatIsLeftOutCostsNoCredit(t *testing.T) {
 		t.Error("a filtered log waits for an acknowledgement that never comes")
 	}
 }
+
+// Between the write of a piece and the note of it the client may have it, and answer.
+func TestAnAnswerThatIsQuickerThanTheNote(t *testing.T) {
+	t.Parallel()
+	c := newCredit()
+	c.begin(0)
+	c.window = minWindow // it shrank while the piece was written
+	const end = 4 * minWindow
+	c.acknowledge(end)
+	c.spent(end)
+	if c.room(end) == 0 {
+		t.Error("the client waits for the log, and the log for the client")
+	}
+}
