@@ -59,14 +59,7 @@ func BenchmarkLog(b *testing.B) {
 // following, beside what dd does on the same disk, and how much memory a real daemon and the
 // supervisor take for it. CYCLOPS_BENCH_LOG is the log's size in bytes.
 func BenchmarkCapture(b *testing.B) {
-	size := int64(1 << 30)
-	if text := os.Getenv("CYCLOPS_BENCH_LOG"); text != "" {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			b.Fatal(err)
-		}
-		size = n
-	}
+	size := captured(b)
 	h := &host{TB: b, data: layout.Data(b.TempDir())}
 	b.Cleanup(func() {
 		if _, err := daemon.Stop(context.Background(), h.data); err != nil {
@@ -118,6 +111,19 @@ func BenchmarkCapture(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// captured is how many bytes BenchmarkCapture captures.
+func captured(b *testing.B) int64 {
+	text := os.Getenv("CYCLOPS_BENCH_LOG")
+	if text == "" {
+		return 1 << 30
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
 }
 
 // dd writes as much by dd, in pieces as large as a supervisor's, and returns how many MB it wrote in a second.

@@ -14,7 +14,9 @@ const (
 )
 
 // unitScript has the user's systemd manager keep the daemon. KillMode=process leaves supervisors
-// alone when the daemon is stopped or upgraded.
+// alone when the daemon is stopped or upgraded. Delegated, its control group can be divided among
+// jobs, each with limits of its own, if the daemon is in a part of it; systemd before 254 does not
+// know how to put it there, says so in its log, and goes on.
 const unitScript = `[ -n "$XDG_RUNTIME_DIR" ] || XDG_RUNTIME_DIR=/run/user/$(id -u); export XDG_RUNTIME_DIR
 [ -e "/var/lib/systemd/linger/$(id -un)" ] || loginctl enable-linger 2>/dev/null
 dir=$HOME/.config/systemd/user; mkdir -p "$dir" || exit 1
@@ -27,6 +29,8 @@ Type=notify
 NotifyAccess=main
 ExecStart="$data/bin/current" serve --data "$data"
 KillMode=process
+Delegate=yes
+DelegateSubgroup=executor
 Restart=on-failure
 
 [Install]
