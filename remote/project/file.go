@@ -44,8 +44,8 @@ type Inputs struct {
 
 // Outputs says what comes back; see docs/outputs.md.
 type Outputs struct {
-	Fetch []string   `toml:"fetch"`
-	Keep  []string   `toml:"keep"`
+	Fetch []string    `toml:"fetch"`
+	Keep  []string    `toml:"keep"`
 	Limit human.Bytes `toml:"limit"`
 }
 
