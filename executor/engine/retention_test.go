@@ -238,7 +238,7 @@ func TestSharedInputsCountOnce(t *testing.T) {
 
 func TestWhatIsNeededOrPinnedStays(t *testing.T) {
 	t.Parallel()
-	h := newHistory(t, hostconfig.Retention{Age: hostconfig.Age{Duration: day}, Size: hostconfig.Size{Bytes: 1}})
+	h := newHistory(t, hostconfig.Retention{Age: hostconfig.Age{Duration: day}, Size: human.Bytes(1)})
 	h.pass(settling)
 	pinned, upstream, base, free := h.ended(9*day, 10), h.ended(8*day, 10), h.ended(7*day, 10), h.ended(6*day, 10)
 	if reply, err := h.Pin(t.Context(), api.PinRequest{Jobs: []string{pinned, "short", manifest.NewID()}, Pinned: true}); err != nil ||
