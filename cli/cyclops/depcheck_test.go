@@ -75,6 +75,13 @@ func TestExecutorLinksNoScreenAndNoCommandLine(t *testing.T) {
 		module+"remote", module+"cli", module+"tui")
 }
 
+func TestBinariesLinkNoFileSystem(t *testing.T) {
+	t.Parallel()
+	for _, binary := range []string{"./cli/cyclops", "./executor/cyclopsd"} {
+		linksNone(t, binary, "github.com/hanwen", module+"executor/chaos")
+	}
+}
+
 func TestScreenLinksNoSSH(t *testing.T) {
 	t.Parallel()
 	linksNone(t, "./tui/...", "golang.org/x/crypto/ssh", "github.com/pkg/sftp", module+"remote")

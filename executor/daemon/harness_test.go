@@ -20,6 +20,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor"
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/chaos/powerfs"
 	"github.com/cyclops-fpga/cyclops/executor/daemon"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
@@ -34,6 +35,9 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) > 1 && os.Args[1] == futureRole {
 		os.Exit(future(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == powerfsRole {
+		os.Exit(powerfs.Main(os.Args[2:]))
 	}
 	// The login files of whoever runs the tests are none of their business.
 	os.Setenv("SHELL", "/bin/sh")

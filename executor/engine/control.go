@@ -68,8 +68,20 @@ func (e *Engine) comes(j *job) bool {
 // comeTime is how often a supervisor that does not listen is looked for.
 const comeTime = 20 * time.Millisecond
 
+// settle makes a record durable whose supervisor may not have got to that, before anybody is told of it. One that did has
+// removed its socket since.
+func (e *Engine) settle(j *job) {
+	if _, err := os.Lstat(e.Data.Control(j.row.ID)); err != nil || !e.hasManifest(j) {
+		return
+	}
+	if err := e.disk(supervise.SyncNames(e.Data, j.row.ID)); err != nil {
+		e.Log.Error("a job's record may not be durable", "job", j.row.ID, "error", err)
+	}
+}
+
 // conclude finishes a job whose supervisor is gone.
 func (e *Engine) conclude(j *job) {
+	e.settle(j)
 	data, err := os.ReadFile(e.Data.Manifest(j.row.ID))
 	err = errors.Join(err, failpoint.At(failpoint.EndRead))
 	if errors.Is(err, os.ErrNotExist) {
@@ -91,8 +103,8 @@ func (e *Engine) conclude(j *job) {
 func (e *Engine) lose(j *job) {
 	killed, err := supervise.KillMarked(context.WithoutCancel(e.ctx), e.Data, j.row.ID)
 	err = errors.Join(err, failpoint.At(failpoint.LoseKill))
-	reason := "its supervisor ended without recording how the job ended"
-	if j.row.About.Boot != e.Boot {
+	reason, restarted := "its supervisor ended without recording how the job ended", j.row.About.Boot != e.Boot
+	if restarted {
 		reason = "the host was restarted while it ran"
 	}
 	if killed > 0 {
@@ -103,7 +115,7 @@ func (e *Engine) lose(j *job) {
 	}
 	started := timeOrNil(j.row.Started)
 	e.finish(j, e.recordWith(j, func(l *supervise.Launch) (*manifest.Manifest, error) {
-		return supervise.RecordLost(l, started, reason)
+		return supervise.RecordLost(l, started, reason, restarted)
 	}, manifest.Lost, reason))
 }
 

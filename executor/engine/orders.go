@@ -72,7 +72,8 @@ func (e *Engine) List(ctx context.Context, f store.Filter) ([]api.JobInfo, bool,
 	return infos, more, nil
 }
 
-// Cancel takes a job out of the queue, or asks its supervisor to stop it. A job that has ended stays as it is.
+// Cancel takes a job out of the queue and returns when that is durable, or asks its supervisor to stop it. A job that
+// has ended stays as it is.
 func (e *Engine) Cancel(ctx context.Context, id string, r api.CancelRequest) (api.JobInfo, error) {
 	j, row, err := e.find(ctx, id)
 	if j == nil {
@@ -83,6 +84,7 @@ func (e *Engine) Cancel(ctx context.Context, id string, r api.CancelRequest) (ap
 	switch {
 	case j.row.State == manifest.Queued:
 		e.withdraw(j, cancelReason(r.Reason))
+		return e.awaitWithdrawn(ctx, j)
 	case j.row.State == manifest.Running && j.control != nil:
 		if err := j.control.JSON(api.FrameCancel, r); err != nil {
 			return api.JobInfo{}, fmt.Errorf("unable to reach the job's supervisor: %w", err)
@@ -97,7 +99,26 @@ func (e *Engine) Cancel(ctx context.Context, id string, r api.CancelRequest) (ap
 	return e.info(j), nil
 }
 
-// withdraw ends a job that waits. Its record is written behind the lock. e.mu is held.
+// awaitWithdrawn returns when a job's record is durable: one that was called cancelled earlier would run after a loss
+// of power. e.mu is held, but not meanwhile.
+func (e *Engine) awaitWithdrawn(ctx context.Context, j *job) (api.JobInfo, error) {
+	e.mu.Unlock()
+	defer e.mu.Lock()
+	select {
+	case <-j.ended:
+	case <-ctx.Done():
+		return api.JobInfo{}, context.Cause(ctx)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if j.refused != nil {
+		return api.JobInfo{}, j.refused
+	}
+	return e.info(j), nil
+}
+
+// withdraw ends a job that waits. Its record is written behind the lock, and until that is durable it is queued for
+// everyone who asks. e.mu is held.
 func (e *Engine) withdraw(j *job, reason string) {
 	if j.row.State != manifest.Queued {
 		return
@@ -106,7 +127,6 @@ func (e *Engine) withdraw(j *job, reason string) {
 	if !ok {
 		return
 	}
-	j.row.State, j.row.Reason = manifest.Cancelled, reason
 	e.wg.Go(func() {
 		<-j.accepted
 		if j.refused == nil {

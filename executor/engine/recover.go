@@ -70,7 +70,7 @@ func (e *Engine) takeUp(ctx context.Context) error {
 	for _, row := range rows {
 		j := e.restore(ctx, row)
 		e.live[row.ID] = j
-		if j.row.State == manifest.Running {
+		if j.row.State == manifest.Running || e.hasManifest(j) {
 			e.takeUpRunning(j)
 			running = append(running, j)
 		} else {
@@ -132,8 +132,11 @@ func (e *Engine) takeUpWaiting(ctx context.Context, waiting []*job) {
 	}
 }
 
+// takeUpRunning takes up a job that has started or has ended, one that waited too: its manifest is durable before the
+// store says so. What has ended holds nothing.
 func (e *Engine) takeUpRunning(j *job) {
-	if j.row.About.Beside != "" {
+	j.row.State = manifest.Running
+	if j.row.About.Beside != "" || e.hasManifest(j) {
 		e.queue.AddBeside(j.row.ID)
 		return
 	}

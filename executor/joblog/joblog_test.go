@@ -372,7 +372,7 @@ func BenchmarkAppend(b *testing.B) {
 			b.SetBytes(int64(n))
 			for b.Loop() {
 				if w.Size() > 2<<30 {
-					w.size, w.idxSize = 0, headerSize
+					w.size, w.idxSize = 0, 0
 				}
 				if err := w.Append(1, data); err != nil {
 					b.Fatal(err)

@@ -103,6 +103,9 @@ func (r *Reader) rewrite(n int64, last record, size int64) error {
 		}
 		tail, at = rec.append(tail), rec.end()
 	}
+	if size == 0 {
+		return r.idx.Truncate(0)
+	}
 	if err := r.idx.Truncate(recordAt(n)); err != nil {
 		return err
 	}

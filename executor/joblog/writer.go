@@ -46,13 +46,7 @@ func Create(data layout.Data, id string) (*Writer, error) {
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	w := &Writer{log: log, idx: idx, logHash: sha256.New(), idxHash: sha256.New()}
-	if _, err := idx.WriteString(indexMagic); err != nil {
-		return nil, errors.Join(fmt.Errorf("unable to begin log index: %w", err), w.Close())
-	}
-	w.idxHash.Write([]byte(indexMagic))
-	w.idxSize = headerSize
-	return w, nil
+	return &Writer{log: log, idx: idx, logHash: sha256.New(), idxHash: sha256.New()}, nil
 }
 
 func create(path string) (*os.File, error) {
@@ -84,7 +78,12 @@ func (w *Writer) Append(stream uint8, data []byte) error {
 func (w *Writer) append(stream uint8, data []byte) error {
 	w.last = max(w.last, time.Now().UnixNano())
 	r := record{offset: w.size, time: w.last, length: uint32(len(data)), sum: crc32.Checksum(data, castagnoli), stream: stream}
-	w.buf = r.append(w.buf[:0])
+	w.buf = w.buf[:0]
+	if w.idxSize == 0 {
+		// Not before: Sync spares a log without bytes, so that its index may hold none either.
+		w.buf = append(w.buf, indexMagic...)
+	}
+	w.buf = r.append(w.buf)
 	if err := failpoint.Do(failpoint.LogIndex, func() error { return writeAt(w.idx, w.buf, w.idxSize) }); err != nil {
 		return w.undo(err)
 	}
@@ -94,7 +93,7 @@ func (w *Writer) append(stream uint8, data []byte) error {
 	w.logHash.Write(data)
 	w.idxHash.Write(w.buf)
 	w.size += int64(len(data))
-	w.idxSize += recordSize
+	w.idxSize += int64(len(w.buf))
 	return nil
 }
 

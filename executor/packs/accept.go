@@ -69,7 +69,7 @@ func accept(ctx context.Context, data layout.Data, path string) (Accepted, error
 // keep makes the file durable before its name says that it is whole.
 func keep(data layout.Data, f *os.File, path string, sum manifest.Sum) error {
 	if _, err := os.Lstat(data.Pack(sum)); err == nil {
-		return removeIfThere(path)
+		return errors.Join(removeIfThere(path), syncPacks(data))
 	}
 	if err := f.Chmod(0o600); err != nil {
 		return err
@@ -78,11 +78,16 @@ func keep(data layout.Data, f *os.File, path string, sum manifest.Sum) error {
 		return err
 	}
 	if err := failpoint.Do(failpoint.PackRename, func() error { return os.Rename(path, data.Pack(sum)) }); err != nil {
-		if _, there := os.Lstat(data.Pack(sum)); there == nil {
-			return nil // a request that was sent twice kept it just now
+		if _, there := os.Lstat(data.Pack(sum)); there != nil {
+			return err
 		}
-		return err
+		// A request that was sent twice kept it just now.
 	}
+	return syncPacks(data)
+}
+
+// syncPacks makes the names of packs durable, one that another request gave just now too.
+func syncPacks(data layout.Data) error {
 	dir, err := os.Open(data.Packs())
 	if err != nil {
 		return err

@@ -129,7 +129,7 @@ func TestMarksAreSeenInAPlace(t *testing.T) {
 		if n, err := KillMarked(t.Context(), j.data, j.ID); n == 0 || err != nil || len(j.left()) != 0 {
 			t.Errorf("killed %d, %v, left %v", n, err, j.left())
 		}
-		m, err := RecordLost(j.launch, nil, "a test killed it")
+		m, err := RecordLost(j.launch, nil, "a test killed it", false)
 		if err != nil || m.Extra != nil {
 			t.Fatal(err, m.Extra)
 		}

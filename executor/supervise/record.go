@@ -86,6 +86,9 @@ func writeManifest(data layout.Data, m *manifest.Manifest) error {
 	if err != nil {
 		return err
 	}
+	if err := SyncNames(data, m.Job); err != nil {
+		return err
+	}
 	path := data.Manifest(m.Job)
 	if err := renameio.WriteFile(path, doc, 0o600, renameio.WithTempDir(filepath.Dir(path))); err != nil {
 		return fmt.Errorf("unable to write manifest: %w", err)
@@ -138,6 +141,16 @@ func writeReserved(f *os.File, data layout.Data, m *manifest.Manifest) error {
 	return nil
 }
 
+// SyncNames makes durable that there is a job's directory, and what is in it. Without the one a manifest would be lost with
+// the directory's name, without the other it could be there and name a log that is not.
+func SyncNames(data layout.Data, id string) error {
+	err := failpoint.Do(failpoint.JobSyncDir, func() error { return errors.Join(syncDir(data.Job(id)), syncDir(data.Jobs())) })
+	if err != nil {
+		return fmt.Errorf("unable to make the job's directory durable: %w", err)
+	}
+	return nil
+}
+
 func syncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
@@ -165,8 +178,8 @@ func RecordCancelled(l *Launch, reason string) (*manifest.Manifest, error) {
 }
 
 // RecordLost writes the manifest of a job whose supervisor is gone without one. Call KillMarked
-// first. started is when the job began to run, nil if that is not known.
-func RecordLost(l *Launch, started *time.Time, reason string) (*manifest.Manifest, error) {
+// first. started is when the job began to run, nil if that is not known; restarted: the machine was since.
+func RecordLost(l *Launch, started *time.Time, reason string, restarted bool) (*manifest.Manifest, error) {
 	j, err := l.Document()
 	if err != nil {
 		return nil, err
@@ -177,8 +190,16 @@ func RecordLost(l *Launch, started *time.Time, reason string) (*manifest.Manifes
 	if err := os.Remove(l.Data.Manifest(j.ID) + ".part"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("unable to write manifest: %w", err)
 	}
-	log, index, err := joblog.Recover(l.Data, j.ID)
+	var cut int64
+	if restarted {
+		cut, err = joblog.Trim(l.Data, j.ID)
+	}
+	log, index, rerr := joblog.Recover(l.Data, j.ID)
+	err = errors.Join(err, rerr)
 	m := l.blank(j)
+	if cut > 0 {
+		reason += fmt.Sprintf("; %d bytes at the end of its log had not reached the disk", cut)
+	}
 	m.State, m.Reason, m.Started, m.Ended = manifest.Lost, reason, started, time.Now().UTC()
 	if cerr := CleanUp(l.Data, j.ID); cerr != nil {
 		m.Extra = map[string]any{"tmpdir": cerr.Error()}

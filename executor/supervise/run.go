@@ -44,6 +44,7 @@ type supervisor struct {
 	applied  time.Time        // the same moment, by a clock that nobody sets
 	share    *workspace.Share // of a concurrent job: its place in the workspace; held until the process ends
 	final    *os.File         // becomes the manifest
+	named    chan error       // from SyncNames
 	group    foreground
 	notes    []string // what else went wrong, for the reason
 	limits   []limitRecord
@@ -71,6 +72,9 @@ func newSupervisor(ctx context.Context, l *Launch, j *manifest.Job) (*supervisor
 	if err != nil {
 		return nil, err
 	}
+	// Beside the job, so that it costs none of the job's time.
+	s.named = make(chan error, 1)
+	go func() { s.named <- SyncNames(l.Data, j.ID) }()
 	s.giveTerminal(openTerminal)
 	if s.out, err = newOutput(s.log, s.term, s.board.grew, logLimit{l.Limits.Log, s.overLog}); err != nil {
 		return nil, err
@@ -228,7 +232,7 @@ func (s *supervisor) failure() string {
 // finish makes the record durable, the manifest last.
 func (s *supervisor) finish(ctx context.Context, begun time.Time) error {
 	m := s.record
-	s.note(s.log.Sync())
+	s.note(errors.Join(s.log.Sync(), <-s.named))
 	log, index := s.log.Files()
 	s.note(s.log.Close())
 	m.Artifacts = append(m.Artifacts, logArtifacts(s.job.ID, log, index)...)

@@ -258,7 +258,7 @@ func TestALostJobsProcessesAreFound(t *testing.T) {
 	}
 	assertNothingLeft(t, j)
 	started := time.Now().UTC()
-	m, err := RecordLost(j.launch, &started, "its supervisor was killed")
+	m, err := RecordLost(j.launch, &started, "its supervisor was killed", false)
 	if err != nil || m.State != manifest.Lost || len(m.Artifacts) != 2 || !strings.Contains(j.text(0), "up\n") {
 		t.Errorf("manifest %+v: %v", m, err)
 	}

@@ -78,6 +78,7 @@ const (
 	SuperviseRead    Point = "supervise.read"    // it reads what to run
 	SuperviseClaim   Point = "supervise.claim"   // it takes the start of the job
 	SuperviseReserve Point = "supervise.reserve" // room for the manifest is taken
+	JobSyncDir       Point = "job.syncdir"       // the names of the directory and of what is in it are made durable
 	SuperviseListen  Point = "supervise.listen"  // the control socket is made
 	SuperviseReady   Point = "supervise.ready"   // it says so
 	LogCreate        Point = "log.create"        // the log is made
@@ -121,7 +122,7 @@ func Points() map[string][]Point {
 			RemoveTree, PinMark, PinCommit, SweepCommit, CompactMerge, CompactCommit, RecoverSweep, RecoverRead, RecoverFollow, RecoverLeftover,
 		},
 		"supervisor": {
-			SuperviseRead, SuperviseClaim, SuperviseReserve, SuperviseListen, SuperviseReady, LogCreate, LogIndex, LogWrite, LogSync,
+			SuperviseRead, SuperviseClaim, SuperviseReserve, JobSyncDir, SuperviseListen, SuperviseReady, LogCreate, LogIndex, LogWrite, LogSync,
 			ApplyJournal, ApplyStage, ApplyClear, ApplyDir, ApplyWrite, ApplyRename, ApplyIndex, TmpMake, TmpRemove, StepStart,
 			StepSweep, CollectWalk, CollectCopy, CollectSync, ManifestWrite, ManifestSync, ManifestRename, ManifestSyncDir,
 			ControlClose,
