@@ -19,20 +19,21 @@ type doctorReport struct {
 }
 
 func newDoctorCommand(app *App) *cobra.Command {
-	var asJSON bool
+	var asJSON, full bool
 	cmd := &cobra.Command{
 		Use:   "doctor [HOST]",
 		Short: "Check each part of the way to a host, and say what to do",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return app.doctor(cmd.Context(), firstOf(args...), asJSON)
+			return app.doctor(cmd.Context(), firstOf(args...), asJSON, full)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&full, "full", false, "have the host read every byte that it keeps")
 	return cmd
 }
 
-func (app *App) doctor(ctx context.Context, name string, asJSON bool) error {
+func (app *App) doctor(ctx context.Context, name string, asJSON, full bool) error {
 	host, err := app.hostToCheck(ctx, name)
 	if err != nil {
 		return err
@@ -42,7 +43,7 @@ func (app *App) doctor(ctx context.Context, name string, asJSON bool) error {
 	if asJSON {
 		say = nil
 	}
-	checks := install.Doctor(ctx, host, app.connectOptions(), say)
+	checks := install.Doctor(ctx, host, app.connectOptions(), full, say)
 	if asJSON {
 		if err := app.printJSON(doctorReport{1, host.Name, checks}); err != nil {
 			return err

@@ -20,11 +20,15 @@ import (
 )
 
 const usage = `usage: cyclopsd VERB [--data DIR]
+       cyclopsd check [--repair] [--json] [--data DIR]
 
   dial        start the daemon if none answers, say who it is, and join
               standard input and output to it; what a client calls over SSH
   serve       run the daemon in the foreground
   stop        end the daemon; jobs that run go on
+  check       read every byte that is kept and say what is not as it was
+              written; exits with 1 if something is damaged. --repair mends
+              what can be and keeps what was damaged in DIR/damaged
   sftp        serve files on standard input and output
   version     print the version
 
@@ -52,7 +56,7 @@ func Main(args []string) int {
 		return 0
 	case "sftp":
 		return exit(serveFiles(os.Stdin, os.Stdout))
-	case "dial", "serve", "stop":
+	case "dial", "serve", "stop", "check":
 		return onData(verb, args, self)
 	case "help", "-h", "--help":
 		fmt.Print(usage)
@@ -64,7 +68,7 @@ func Main(args []string) int {
 
 // onData runs a verb that needs a data directory.
 func onData(verb string, args, self []string) int {
-	data, err := parse(verb, args)
+	data, o, err := parse(verb, args)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
@@ -78,6 +82,8 @@ func onData(verb string, args, self []string) int {
 	case "dial":
 		// What failed is in the line that it printed.
 		return code(daemon.HandThrough(ctx, data, self, os.Stdin, os.Stdout))
+	case "check":
+		return exit(checkData(ctx, data, self, o, os.Stdout))
 	case "serve":
 		signal.Ignore(syscall.SIGHUP)
 		return exit(daemon.Serve(ctx, data, self))
@@ -89,10 +95,18 @@ func onData(verb string, args, self []string) int {
 	return exit(err)
 }
 
-func parse(verb string, args []string) (layout.Data, error) {
+// options are the flags beside --data.
+type options struct{ repair, json bool }
+
+func parse(verb string, args []string) (layout.Data, options, error) {
 	flags := flag.NewFlagSet("cyclopsd "+verb, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	dir := flags.String("data", "", "")
+	var o options
+	if verb == "check" {
+		flags.BoolVar(&o.repair, "repair", false, "")
+		flags.BoolVar(&o.json, "json", false, "")
+	}
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Print(usage)
@@ -102,10 +116,10 @@ func parse(verb string, args []string) (layout.Data, error) {
 	}
 	if err != nil || *dir == "" {
 		data, defaultErr := layout.Default()
-		return data, errors.Join(err, defaultErr)
+		return data, o, errors.Join(err, defaultErr)
 	}
 	abs, err := filepath.Abs(*dir)
-	return layout.Data(abs), err
+	return layout.Data(abs), o, err
 }
 
 // role is the word that gives a binary of the client the executor's role; the executor's own
@@ -119,6 +133,9 @@ func self() []string { return []string{fmt.Sprintf("/proc/%d/exe", os.Getpid()),
 func exit(err error) int {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "cyclopsd: %v\n", err)
+	}
+	if e, ok := errors.AsType[*api.Error](err); ok && e.Hint != "" {
+		fmt.Fprintf(os.Stderr, "hint: %s\n", e.Hint)
 	}
 	return code(err)
 }

@@ -128,6 +128,12 @@ func (c *Client) Drain(ctx context.Context, draining bool) (api.Hello, error) {
 	return h, c.call(ctx, http.MethodPost, api.PathDrain, api.DrainRequest{Draining: draining}, &h)
 }
 
+// Check has the executor look whether its data is as it was written: at every byte, or only at what is quick to look at.
+func (c *Client) Check(ctx context.Context, full bool) (api.CheckReport, error) {
+	var r api.CheckReport
+	return r, c.call(ctx, http.MethodGet, api.PathCheck+"?full="+strconv.FormatBool(full), nil, &r)
+}
+
 // Environment has the executor read its user's login environment again, and says what it found.
 func (c *Client) Environment(ctx context.Context) (api.EnvironmentReport, error) {
 	var r api.EnvironmentReport

@@ -55,5 +55,6 @@ const (
 	PathRemove      = "/v1/remove"             // POST RemoveRequest → RemoveReply
 	PathPin         = "/v1/pin"                // POST PinRequest → PinReply
 	PathGC          = "/v1/gc"                 // POST GCRequest → GCReply
+	PathCheck       = "/v1/check"              // GET ?full= → CheckReport
 	PathShutdown    = "/v1/shutdown"           // POST → Hello; the daemon leaves, supervisors stay
 )

@@ -3,8 +3,11 @@
 package boot
 
 import (
+	"errors"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
@@ -23,4 +26,19 @@ func ID() string {
 		return ""
 	}
 	return strings.TrimSpace(string(id))
+}
+
+// Time returns when this boot began, to the second, by the wall clock as it is now.
+func Time() (time.Time, error) {
+	data, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return time.Time{}, err
+	}
+	for line := range strings.Lines(string(data)) {
+		if text, ok := strings.CutPrefix(line, "btime "); ok {
+			n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+			return time.Unix(n, 0), err
+		}
+	}
+	return time.Time{}, errors.New("the kernel does not say when it was started")
 }

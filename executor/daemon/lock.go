@@ -8,14 +8,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
 
+	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
@@ -74,6 +78,9 @@ func lockData(ctx context.Context, d layout.Data) (*os.File, error) {
 	return f, nil
 }
 
+// Lock takes the data directory from any other process until it is closed.
+func Lock(ctx context.Context, d layout.Data) (io.Closer, error) { return lockData(ctx, d) }
+
 func occupied(d layout.Data, err error) error {
 	holder, _ := os.ReadFile(d.Lock())
 	return api.Errorf(api.Conflict, "cyclopsd stop ends it", "another daemon (process %s) has %s: %w", strings.TrimSpace(string(holder)), d, err)
@@ -84,22 +91,43 @@ func writeAt(f *os.File, text string) error {
 	return err
 }
 
-// storeID reads the random id of a data directory, making it the first time.
-func storeID(d layout.Data) (string, error) {
-	data, err := os.ReadFile(d.StoreID())
-	if id := strings.TrimSpace(string(data)); err == nil && manifest.ValidID(id) {
-		return id, nil
+// storeIDSetting keeps a copy of the store's id.
+const storeIDSetting = "store"
+
+// storeID reads the random id of a data directory, making it the first time. The database has a
+// copy: clients would take a store of another id for an empty one.
+func storeID(ctx context.Context, d layout.Data, s *store.Store) (string, error) {
+	kept, err := s.Setting(ctx, storeIDSetting)
+	if err != nil {
+		return "", fmt.Errorf("unable to read the store's id: %w", err)
 	}
+	data, err := os.ReadFile(d.StoreID())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("unable to read the store's id: %w", err)
 	}
-	id := manifest.NewID()
-	f, err := os.OpenFile(d.StoreID(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	id := strings.TrimSpace(string(data))
+	if kept != "" && id == kept {
+		return id, nil
+	}
+	if kept != "" {
+		slog.Warn("the store's id was damaged and is written again", "was", id, "is", kept)
+		return kept, writeStoreID(d, kept)
+	}
+	if !manifest.ValidID(id) {
+		id = manifest.NewID()
+		if err := writeStoreID(d, id); err != nil {
+			return "", err
+		}
+	}
+	return id, s.SetSetting(ctx, storeIDSetting, id)
+}
+
+func writeStoreID(d layout.Data, id string) error {
+	err := failpoint.Do(failpoint.DaemonID, func() error {
+		return renameio.WriteFile(d.StoreID(), []byte(id+"\n"), 0o600, renameio.WithTempDir(string(d)))
+	})
 	if err != nil {
-		return "", fmt.Errorf("unable to write the store's id: %w", err)
+		return fmt.Errorf("unable to write the store's id: %w", err)
 	}
-	if err := errors.Join(failpoint.At(failpoint.DaemonID), writeAt(f, id+"\n"), f.Sync(), f.Close()); err != nil {
-		return "", fmt.Errorf("unable to write the store's id: %w", err)
-	}
-	return id, nil
+	return nil
 }

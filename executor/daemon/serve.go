@@ -92,7 +92,24 @@ func open(ctx context.Context, d layout.Data, self []string, held *os.File) (_ *
 	if r.lock, err = lockData(limit, d); err != nil {
 		return nil, err
 	}
-	return r, r.build(ctx, d, self)
+	err = r.build(ctx, d, self)
+	if store.IsDamaged(err) {
+		err = r.salvage(ctx, d, self, err)
+	}
+	return r, err
+}
+
+// salvage goes on with what of a damaged database is sound: a start must need no hand.
+func (r *running) salvage(ctx context.Context, d layout.Data, self []string, cause error) error {
+	slog.Error("the database is damaged and is made anew from what is sound of it and from the jobs' directories", "error", cause)
+	if err := r.closeParts(); err != nil {
+		slog.Warn("the damaged database did not close", "error", err)
+	}
+	r.store, r.engine, r.server, r.listener = nil, nil, nil, nil
+	if err := store.Salvage(ctx, d.Database(), d.Damaged()); err != nil {
+		return errors.Join(cause, err)
+	}
+	return r.build(ctx, d, self)
 }
 
 func (r *running) build(ctx context.Context, d layout.Data, self []string) error {
@@ -100,14 +117,14 @@ func (r *running) build(ctx context.Context, d layout.Data, self []string) error
 	if err != nil {
 		return err
 	}
-	id, err := storeID(d)
-	if err != nil {
-		return err
-	}
 	room := space.Keep(d.Reserve())
 	if err := failpoint.Do(failpoint.DaemonStore, func() error {
 		return room.Use(func() (err error) { r.store, err = store.Open(ctx, d.Database()); return err })
 	}); err != nil {
+		return err
+	}
+	id, err := storeID(ctx, d, r.store)
+	if err != nil {
 		return err
 	}
 	host, err := os.Hostname()
@@ -156,6 +173,14 @@ func (r *running) serve(ctx context.Context) error {
 
 // close gives everything back in the order opposite to open.
 func (r *running) close() error {
+	err := r.closeParts()
+	if r.lock != nil {
+		err = errors.Join(err, r.lock.Close())
+	}
+	return err
+}
+
+func (r *running) closeParts() error {
 	var errs []error
 	if r.listener != nil {
 		errs = append(errs, r.listener.Close())
@@ -168,9 +193,6 @@ func (r *running) close() error {
 	}
 	if r.store != nil {
 		errs = append(errs, r.store.Close())
-	}
-	if r.lock != nil {
-		errs = append(errs, r.lock.Close())
 	}
 	return errors.Join(errs...)
 }

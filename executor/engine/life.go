@@ -233,6 +233,7 @@ func (e *Engine) recordWith(j *job, write func(*supervise.Launch) (*manifest.Man
 func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	e.mu.Lock()
 	takeOver(&j.row, m)
+	j.row.Record = e.recordSum(j.row.ID)
 	j.logSize = j.row.LogSize
 	row := j.row
 	e.mu.Unlock()
@@ -244,6 +245,9 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	}
 	e.keeper.ended(row)
 	j.pins.Release()
+	if m.Extra[supervise.DamagedInputs] != nil {
+		e.inspect(&row)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.live, row.ID)
@@ -254,6 +258,21 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	e.orphan(orphans, "job "+row.ID+", which it was to come after, "+ending(row.State))
 	e.startNext()
 	e.standingsChanged()
+}
+
+// inspect sets aside what of a job's inputs is damaged, before its owner can run it again.
+func (e *Engine) inspect(row *store.Job) {
+	bad, err := e.Inputs.Inspect(context.WithoutCancel(e.ctx), row.Snapshot)
+	e.Log.Warn("inputs are damaged", "job", row.ID, "packs", bad, "error", err)
+}
+
+// recordSum returns the digest of a job's manifest, zero if it has none.
+func (e *Engine) recordSum(id string) manifest.Sum {
+	data, err := os.ReadFile(e.Data.Manifest(id))
+	if err != nil {
+		return manifest.Sum{}
+	}
+	return manifest.SumOf(data)
 }
 
 // tryAgain is the time between two attempts to record an end that the store could not take.

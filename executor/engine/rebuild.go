@@ -9,20 +9,55 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/cyclops-fpga/cyclops/executor/boot"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
-// rebuild indexes the jobs that jobs/ holds, when the database is new. What ran or waited when
-// it was lost is followed if its supervisor lives and lost otherwise: it may have started.
+// rebuild indexes the jobs that jobs/ holds and the database does not, when that is new or was
+// damaged. What ran or waited is followed if its supervisor lives, waits again if none ever began,
+// and is lost otherwise: it may have run.
 func (e *Engine) rebuild(ctx context.Context) error {
-	entries, err := os.ReadDir(e.Data.Jobs())
+	partial, err := e.Store.Partial(ctx)
+	if !partial || err != nil {
+		return err
+	}
+	found, err := e.findJobs(ctx)
 	if err != nil {
 		return fmt.Errorf("unable to index jobs: %w", err)
 	}
+	seq, err := e.Store.LastSeq(ctx)
+	if err != nil {
+		return fmt.Errorf("unable to index jobs: %w", err)
+	}
+	for i, f := range found {
+		f.row.Seq = seq + int64(i+1)
+		if err := e.Store.Restore(ctx, f.row, f.raw); err != nil {
+			return fmt.Errorf("unable to index jobs: %w", err)
+		}
+	}
+	if err := e.rebuildSnapshots(ctx); err != nil {
+		return err
+	}
+	return e.Store.Whole(ctx)
+}
+
+// findJobs reads the jobs of jobs/ that the database lacks, in the order of their acceptance.
+func (e *Engine) findJobs(ctx context.Context) ([]foundJob, error) {
+	entries, err := os.ReadDir(e.Data.Jobs())
+	if err != nil {
+		return nil, err
+	}
 	var found []foundJob
 	for _, entry := range entries {
+		if known, err := e.indexed(ctx, entry.Name()); known || err != nil {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
 		f, err := e.readJob(entry.Name())
 		if err != nil {
 			e.Log.Warn("a job is left out of the index", "job", entry.Name(), "error", err)
@@ -31,13 +66,19 @@ func (e *Engine) rebuild(ctx context.Context) error {
 		found = append(found, f)
 	}
 	slices.SortFunc(found, func(a, b foundJob) int { return a.row.Accepted.Compare(b.row.Accepted) })
-	for i, f := range found {
-		f.row.Seq = int64(i + 1)
-		if err := e.Store.Restore(ctx, f.row, f.raw); err != nil {
-			return fmt.Errorf("unable to index jobs: %w", err)
-		}
+	return found, nil
+}
+
+// indexed tells whether the database knows a job, or knows that it was removed.
+func (e *Engine) indexed(ctx context.Context, id string) (bool, error) {
+	_, err := e.Store.Get(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		_, err = e.Store.Tombstone(ctx, id, time.Now())
 	}
-	return e.rebuildSnapshots(ctx, found)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 type foundJob struct {
@@ -70,6 +111,7 @@ func (e *Engine) readJob(id string) (foundJob, error) {
 		info, err := os.Stat(e.Data.JobSpec(id))
 		if err == nil {
 			f.row.Accepted, f.row.Started = info.ModTime(), info.ModTime()
+			f.row.About.Boot = e.bootOf(info.ModTime())
 		}
 		return f, err
 	}
@@ -82,24 +124,32 @@ func (e *Engine) readJob(id string) (foundJob, error) {
 	}
 	f.row.Accepted = m.Accepted
 	takeOver(&f.row, m)
+	f.row.Record = manifest.SumOf(data)
 	return f, nil
+}
+
+// bootOf returns the id of the boot in which something was written, empty for an earlier one.
+func (e *Engine) bootOf(at time.Time) string {
+	if began, err := boot.Time(); err != nil || at.Before(began) {
+		return ""
+	}
+	return e.Boot
 }
 
 // rebuildSnapshots finds out which packs the jobs' snapshots draw on. One that is not complete
 // any more is only sent again.
-func (e *Engine) rebuildSnapshots(ctx context.Context, found []foundJob) error {
+func (e *Engine) rebuildSnapshots(ctx context.Context) error {
 	packs, err := e.packFiles()
 	if err != nil {
 		return err
 	}
-	done := map[manifest.Sum]bool{{}: true}
-	for _, f := range found {
-		if done[f.row.Snapshot] {
-			continue
-		}
-		done[f.row.Snapshot] = true
-		if err := e.Inputs.Restore(ctx, f.row.Snapshot, packs); err != nil {
-			e.Log.Warn("the inputs of a job are gone", "job", f.row.ID, "error", err)
+	jobs, err := e.Store.Snapshots(ctx)
+	if err != nil {
+		return fmt.Errorf("unable to index snapshots: %w", err)
+	}
+	for _, j := range jobs {
+		if err := e.Inputs.Restore(ctx, j.Snapshot, packs); err != nil {
+			e.Log.Warn("the inputs of a job are gone", "job", j.ID, "error", err)
 		}
 	}
 	return nil

@@ -19,10 +19,8 @@ import (
 // recover takes up where the last daemon left off.
 func (e *Engine) recover(ctx context.Context) error {
 	var err error
-	if e.Store.Fresh() {
-		if err := e.rebuild(ctx); err != nil {
-			return err
-		}
+	if err := e.rebuild(ctx); err != nil {
+		return err
 	}
 	if err := errors.Join(e.Inputs.SweepFiles(ctx), e.Inputs.Sweep(ctx, time.Now())); err != nil {
 		return err

@@ -56,28 +56,39 @@ func (in *Inputs) gather(ctx context.Context, r Request, g *Gathered) (*api.Miss
 	if err != nil {
 		return nil, err
 	}
-	have, err := in.known(ctx, r, g.Pins)
-	if err != nil || have.complete {
-		g.Packs = have.packs
-		return nil, errors.Join(err, in.hold(ctx, r.Job, came))
+	have, missing, err := in.complete(ctx, r, g, came)
+	if err == nil && g.New {
+		return nil, nil // the job names what came itself
 	}
-	c := &checker{base: have.base}
-	if g.Packs, err = in.check(ctx, c, r.Snapshot, have, came); err != nil {
-		return nil, errors.Join(err, in.hold(ctx, r.Job, came))
-	}
-	if len(c.missing) == 0 {
-		g.New = true
-		return nil, nil
-	}
-	if err := in.hold(ctx, r.Job, came); err != nil {
+	if err = errors.Join(err, in.hold(ctx, r.Job, came)); err != nil || missing == nil {
 		return nil, err
 	}
 	m := &api.Missing{UnknownBases: have.unknown}
 	// Without anything to compare with, the client is quicker told to send all than which.
 	if len(have.unknown) == 0 || !have.base.IsZero() {
-		m.Objects = join(c.missing)
+		m.Objects = join(missing)
 	}
 	return m, nil
+}
+
+// complete finds the packs that hold the snapshot, or what of it none holds. Packs that turn out to
+// be damaged are as good as never sent.
+func (in *Inputs) complete(ctx context.Context, r Request, g *Gathered, came []store.Pack) (stock, []manifest.Sum, error) {
+	for {
+		have, err := in.known(ctx, r, g.Pins)
+		if err != nil || have.complete {
+			g.Packs = have.packs
+			return have, nil, err
+		}
+		c := &checker{base: have.base}
+		if g.Packs, err = in.check(ctx, c, r.Snapshot, have, came); err == nil {
+			g.New = len(c.missing) == 0
+			return have, c.missing, nil
+		}
+		if bad, ierr := in.inspect(ctx, slices.Concat(have.packs, have.more)); bad == 0 || ierr != nil {
+			return have, nil, errors.Join(err, ierr)
+		}
+	}
 }
 
 func join(sums []manifest.Sum) []byte {
@@ -130,7 +141,7 @@ func (in *Inputs) known(ctx context.Context, r Request, pins *Pins) (stock, erro
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	var s stock
-	drawn, err := in.store.Snapshot(ctx, r.Snapshot)
+	drawn, err := in.drawn(ctx, r.Snapshot)
 	if err == nil {
 		s.complete, s.packs = true, pinAll(pins, drawn)
 		return s, nil
@@ -139,7 +150,7 @@ func (in *Inputs) known(ctx context.Context, r Request, pins *Pins) (stock, erro
 		return s, err
 	}
 	for _, base := range r.Bases[:min(len(r.Bases), MaxBases)] {
-		drawn, err := in.store.Snapshot(ctx, base)
+		drawn, err := in.drawn(ctx, base)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 			s.unknown = append(s.unknown, base.Digest())
@@ -154,6 +165,18 @@ func (in *Inputs) known(ctx context.Context, r Request, pins *Pins) (stock, erro
 	held, err := in.store.Held(ctx, r.Job)
 	s.more = append(s.more, pinAll(pins, held)...)
 	return s, err
+}
+
+// drawn returns the packs that a snapshot draws on; one of which some are gone is not found. in.mu is held.
+func (in *Inputs) drawn(ctx context.Context, snapshot manifest.Sum) ([]store.Pack, error) {
+	drawn, err := in.store.Snapshot(ctx, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	if whole, err := in.whole(ctx, drawn); err != nil || whole {
+		return drawn, err
+	}
+	return nil, store.ErrNotFound
 }
 
 func pinAll(pins *Pins, all []store.Pack) []store.Pack {

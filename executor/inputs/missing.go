@@ -32,7 +32,14 @@ func (in *Inputs) Missing(ctx context.Context, r api.MissingRequest) (api.Missin
 	if err != nil {
 		return api.MissingReply{}, err
 	}
-	return in.lookUp(ctx, r, recent, n)
+	reply, err := in.lookUp(ctx, r, recent, n)
+	if err != nil {
+		// A damaged pack is as good as never sent.
+		if bad, ierr := in.inspect(ctx, recent); bad > 0 && ierr == nil {
+			return in.Missing(ctx, r)
+		}
+	}
+	return reply, err
 }
 
 func (in *Inputs) lookUp(ctx context.Context, r api.MissingRequest, recent []store.Pack, n int) (reply api.MissingReply, err error) {

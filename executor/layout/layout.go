@@ -9,6 +9,7 @@
 //	workspaces/NAME/ .NAME.index .NAME.apply
 //	jobs/ID/job.json claim-N log log.idx displaced/ artifacts/ manifest.json pinned
 //	tmp/ID                          a running job's TMPDIR, or a link to it
+//	damaged/                        what was found to be not as it was written
 //	mounts/                         notes of directories that were made to mount workspaces on
 package layout
 
@@ -49,6 +50,9 @@ func (d Data) Jobs() string       { return d.join("jobs") }
 func (d Data) Workspaces() string { return d.join("workspaces") }
 func (d Data) Tmp() string        { return d.join("tmp") }
 func (d Data) Mounts() string     { return d.join("mounts") }
+
+// Damaged takes what is not as it was written, once it is found.
+func (d Data) Damaged() string { return d.join("damaged") }
 
 // Control is the control socket of a job's supervisor.
 func (d Data) Control(id string) string { return d.join("run", id+".sock") }

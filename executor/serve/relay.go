@@ -92,7 +92,7 @@ func (r *relay) passFor(allowed bool, frame api.Frame) error {
 
 // pass gives a frame to the job, or keeps it until the job runs.
 func (r *relay) pass(frame api.Frame) error {
-	if err := check(frame); err != nil {
+	if err := checkFrame(frame); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -118,8 +118,8 @@ func (r *relay) pass(frame api.Frame) error {
 	return nil
 }
 
-// check looks at a frame before a supervisor, which serves others too, gets it.
-func check(frame api.Frame) error {
+// checkFrame looks at a frame before a supervisor, which serves others too, gets it.
+func checkFrame(frame api.Frame) error {
 	switch frame.Type {
 	case api.FrameSignal:
 		var s api.Signal

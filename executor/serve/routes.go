@@ -61,6 +61,7 @@ func (s *Server) routes() http.Handler {
 		err := s.Engine.Drain(ctx, in.Draining)
 		return s.Hello(), err
 	})))
+	mux.HandleFunc("GET "+api.PathCheck, answer(s.check))
 	mux.HandleFunc("POST "+api.PathShutdown, s.shutdown)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, api.Errorf(api.NotFound, "", "the API has no %s %s", r.Method, r.URL.Path))

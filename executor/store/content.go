@@ -45,7 +45,7 @@ func (s *Store) Accept(ctx context.Context, a Acceptance) error {
 
 func addPacks(ctx context.Context, tx *sql.Tx, packs []Pack) error {
 	for _, p := range packs {
-		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO packs VALUES (?, ?)`, p.Sum[:], p.Size); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO packs (sum, size) VALUES (?, ?)`, p.Sum[:], p.Size); err != nil {
 			return fmt.Errorf("unable to insert pack %s: %w", p.Sum, err)
 		}
 	}
@@ -56,11 +56,11 @@ func addSnapshot(ctx context.Context, tx *sql.Tx, snapshot manifest.Sum, packs [
 	if err := addPacks(ctx, tx, packs); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO snapshots VALUES (?)`, snapshot[:]); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO snapshots (sum) VALUES (?)`, snapshot[:]); err != nil {
 		return err
 	}
 	for _, p := range packs {
-		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO snapshot_packs VALUES (?, ?)`, snapshot[:], p.Sum[:]); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO snapshot_packs (snapshot, pack) VALUES (?, ?)`, snapshot[:], p.Sum[:]); err != nil {
 			return fmt.Errorf("unable to insert pack of snapshot %s: %w", snapshot, err)
 		}
 	}
@@ -79,7 +79,7 @@ func (s *Store) Hold(ctx context.Context, job string, packs []Pack, now time.Tim
 			return err
 		}
 		for _, p := range packs {
-			if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO holds VALUES (?, ?, ?)`, job, p.Sum[:], nano(now.Add(HoldTime))); err != nil {
+			if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO holds (job, pack, until) VALUES (?, ?, ?)`, job, p.Sum[:], nano(now.Add(HoldTime))); err != nil {
 				return err
 			}
 		}
@@ -154,7 +154,7 @@ func (s *Store) Repack(ctx context.Context, snapshot manifest.Sum, into Pack) er
 		if _, err := tx.ExecContext(ctx, `DELETE FROM snapshot_packs WHERE snapshot = ?`, snapshot[:]); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO snapshot_packs VALUES (?, ?)`, snapshot[:], into.Sum[:])
+		_, err := tx.ExecContext(ctx, `INSERT INTO snapshot_packs (snapshot, pack) VALUES (?, ?)`, snapshot[:], into.Sum[:])
 		return err
 	})
 }

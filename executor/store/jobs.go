@@ -32,6 +32,7 @@ type Job struct {
 	Signal    string
 	Reason    string
 	LogSize   int64
+	Record    manifest.Sum // of the manifest's bytes; zero: it has none, or was written by an older executor
 	About     About
 }
 
@@ -51,7 +52,10 @@ type About struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-const columns = `seq, id, digest, state, rank, workspace, name, snapshot, accepted, started, ended, exit, signal, reason, log, about`
+const columns = `seq, id, digest, state, rank, workspace, name, snapshot, accepted, started, ended, exit, signal, reason, log, about, record`
+
+// selected is columns and whether the row's proof is right.
+const selected = columns + `, proof IS ` + proofFunction + `(` + columns + `)`
 
 var priorities = [...]manifest.Priority{manifest.Interactive, manifest.Normal, manifest.Low}
 
@@ -59,18 +63,23 @@ type scanner interface{ Scan(dest ...any) error }
 
 func scan(row scanner) (Job, error) {
 	var j Job
-	var digest, snapshot, about []byte
+	var digest, snapshot, about, record []byte
 	var rank int
+	var sound bool
 	var accepted, started, ended int64
 	var exit sql.NullInt64
 	err := row.Scan(&j.Seq, &j.ID, &digest, &j.State, &rank, &j.Workspace, &j.Name, &snapshot,
-		&accepted, &started, &ended, &exit, &j.Signal, &j.Reason, &j.LogSize, &about)
+		&accepted, &started, &ended, &exit, &j.Signal, &j.Reason, &j.LogSize, &about, &record, &sound)
 	if errors.Is(err, sql.ErrNoRows) {
 		return j, ErrNotFound
 	}
 	if err != nil {
 		return j, err
 	}
+	if !sound {
+		return j, damagedRow("jobs", j.ID)
+	}
+	copy(j.Record[:], record)
 	copy(j.Digest[:], digest)
 	copy(j.Snapshot[:], snapshot)
 	j.Priority = priorities[min(max(rank, 0), len(priorities)-1)]
@@ -111,13 +120,13 @@ func insert(ctx context.Context, tx *sql.Tx, j *Job, spec []byte) error {
 	if err != nil {
 		return fmt.Errorf("unable to write job %s: %w", j.ID, err)
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO jobs (`+columns+`) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+	_, err = tx.ExecContext(ctx, `INSERT INTO jobs (`+columns+`) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		j.Seq, j.ID, j.Digest[:], j.State, j.Priority.Rank(), j.Workspace, j.Name, sumOrNull(j.Snapshot),
-		nano(j.Accepted), nano(j.Started), nano(j.Ended), j.ExitCode, j.Signal, j.Reason, j.LogSize, about)
+		nano(j.Accepted), nano(j.Started), nano(j.Ended), j.ExitCode, j.Signal, j.Reason, j.LogSize, about, sumOrNull(j.Record))
 	if err != nil {
 		return fmt.Errorf("unable to insert job %s: %w", j.ID, err)
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO specs VALUES (?, ?)`, j.Seq, spec)
+	_, err = tx.ExecContext(ctx, `INSERT INTO specs (seq, spec) VALUES (?, ?)`, j.Seq, spec)
 	return err
 }
 
@@ -133,22 +142,25 @@ func (s *Store) LastSeq(ctx context.Context) (int64, error) {
 
 // Get returns a job by its id, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, id string) (Job, error) {
-	return scan(s.read.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = ?`, id))
+	return scan(s.read.QueryRowContext(ctx, `SELECT `+selected+` FROM jobs WHERE id = ?`, id))
 }
 
 // Spec returns the bytes of a job's document, or ErrNotFound.
 func (s *Store) Spec(ctx context.Context, id string) ([]byte, error) {
-	var spec []byte
-	err := s.read.QueryRowContext(ctx, `SELECT spec FROM specs JOIN jobs USING (seq) WHERE id = ?`, id).Scan(&spec)
+	var spec, digest []byte
+	err := s.read.QueryRowContext(ctx, `SELECT spec, digest FROM specs JOIN jobs USING (seq) WHERE id = ?`, id).Scan(&spec, &digest)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNotFound
+	}
+	if err == nil && (len(digest) != manifest.DigestSize || manifest.SumOf(spec) != manifest.Sum(digest)) {
+		return nil, damagedRow("specs", id)
 	}
 	return spec, err
 }
 
 // Live returns every job that has not ended, in the order of acceptance.
 func (s *Store) Live(ctx context.Context) ([]Job, error) {
-	return s.query(ctx, `SELECT `+columns+` FROM jobs WHERE ended = 0 ORDER BY seq`)
+	return s.query(ctx, `SELECT `+selected+` FROM jobs WHERE ended = 0 ORDER BY seq`)
 }
 
 func (s *Store) query(ctx context.Context, query string, args ...any) ([]Job, error) {
@@ -198,7 +210,7 @@ func (s *Store) SetPriority(ctx context.Context, id string, p manifest.Priority)
 func (s *Store) End(ctx context.Context, j Job) error {
 	return s.note(ctx, func(tx *sql.Tx) error {
 		// A pin that was set since j was read stays.
-		now, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = ?`, j.ID))
+		now, err := scan(tx.QueryRowContext(ctx, `SELECT `+selected+` FROM jobs WHERE id = ?`, j.ID))
 		if err != nil {
 			return err
 		}
@@ -208,8 +220,8 @@ func (s *Store) End(ctx context.Context, j Job) error {
 			return fmt.Errorf("unable to write job %s: %w", j.ID, err)
 		}
 		return changeOne(tx.ExecContext(ctx,
-			`UPDATE jobs SET state = ?, started = ?, ended = ?, exit = ?, signal = ?, reason = ?, log = ?, about = ? WHERE id = ?`,
-			j.State, nano(j.Started), nano(j.Ended), j.ExitCode, j.Signal, j.Reason, j.LogSize, about, j.ID))
+			`UPDATE jobs SET state = ?, started = ?, ended = ?, exit = ?, signal = ?, reason = ?, log = ?, about = ?, record = ? WHERE id = ?`,
+			j.State, nano(j.Started), nano(j.Ended), j.ExitCode, j.Signal, j.Reason, j.LogSize, about, sumOrNull(j.Record), j.ID))
 	})
 }
 

@@ -18,7 +18,7 @@ func (s *Store) Pin(ctx context.Context, ids []string, pinned bool) ([]Pinned, e
 	err := s.commit(ctx, func(tx *sql.Tx) error {
 		all = make([]Pinned, len(ids))
 		for i, id := range ids {
-			j, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = ?`, id))
+			j, err := scan(tx.QueryRowContext(ctx, `SELECT `+selected+` FROM jobs WHERE id = ?`, id))
 			if err != nil {
 				all[i].Err = err
 				continue
@@ -51,7 +51,7 @@ func setAbout(ctx context.Context, tx *sql.Tx, j Job) error {
 // Ended returns up to limit ended jobs that ended after the job last, oldest end first; the zero
 // Job begins.
 func (s *Store) Ended(ctx context.Context, last Job, limit int) ([]Job, error) {
-	return s.query(ctx, `SELECT `+columns+` FROM jobs WHERE ended > 0 AND (ended, seq) > (?, ?) ORDER BY ended, seq LIMIT ?`,
+	return s.query(ctx, `SELECT `+selected+` FROM jobs WHERE ended > 0 AND (ended, seq) > (?, ?) ORDER BY ended, seq LIMIT ?`,
 		nano(last.Ended), last.Seq, limit)
 }
 

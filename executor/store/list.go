@@ -60,7 +60,7 @@ func (s *Store) listState(ctx context.Context, f Filter) ([]Job, error) {
 	if f.Before > 0 {
 		add("seq < ?", f.Before)
 	}
-	query := `SELECT ` + columns + ` FROM jobs`
+	query := `SELECT ` + selected + ` FROM jobs`
 	if len(where) > 0 {
 		query += ` WHERE ` + strings.Join(where, " AND ")
 	}

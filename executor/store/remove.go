@@ -67,7 +67,7 @@ func removeAll(ctx context.Context, tx *sql.Tx, ids []string, now time.Time, all
 }
 
 func removeOne(ctx context.Context, tx *sql.Tx, id string, now time.Time, f *Freed) error {
-	j, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = ?`, id))
+	j, err := scan(tx.QueryRowContext(ctx, `SELECT `+selected+` FROM jobs WHERE id = ?`, id))
 	if f.Job = j; err != nil {
 		f.Err = err // that it is not there, or that it cannot be read, is no reason to keep others
 		return nil
@@ -99,7 +99,7 @@ func bury(ctx context.Context, tx *sql.Tx, j Job, now time.Time) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM jobs WHERE seq = ?`, j.Seq); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)`, j.ID, j.Digest[:], nano(now))
+	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO tombstones (id, digest, removed) VALUES (?, ?, ?)`, j.ID, j.Digest[:], nano(now))
 	return err
 }
 

@@ -4,16 +4,20 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 )
 
-// version is that of the schema below; a database of a later one is not touched.
-const version = 1
+// version is that of the schema; a database of a later one is not touched.
+//
+//	1  2026-11-21  first version
+//	2  2026-11-28  a proof in every row, and the digest of its manifest in that of a job
+const version = 2
 
 // The hot rows are small: what only people read is in about, the job document in specs.
 // Times are Unix nanoseconds, 0 for none.
-const schema = `
+const schema1 = `
 CREATE TABLE jobs (
   seq       INTEGER PRIMARY KEY AUTOINCREMENT,
   id        TEXT NOT NULL UNIQUE,
@@ -88,20 +92,73 @@ func (s *Store) index(ctx context.Context) error {
 	})
 }
 
+// schema2 is what version 2 adds.
+func schema2() string {
+	out := "ALTER TABLE jobs ADD COLUMN record BLOB;\n"
+	for _, t := range tables() {
+		out += t.prove()
+	}
+	return out
+}
+
+// partial is the setting of a database in which jobs may be missing that jobs/ has. A new one is:
+// another may have been there before.
+const partial = "partial"
+
 func (s *Store) migrate(ctx context.Context) error {
 	return s.commit(ctx, func(tx *sql.Tx) error {
 		var have int
 		if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&have); err != nil {
 			return err
 		}
-		switch {
-		case have == version:
-			return nil
-		case have > version:
+		if kept := keptVersion(ctx, tx); kept != "" && kept != strconv.Itoa(have) {
+			return api.Errorf(api.Corrupt, damagedHint, "jobs.db says that it is of version %d and was made of version %s", have, kept)
+		}
+		if have > version {
 			return api.Errorf(api.Incompatible, "cyclops install HOST brings an executor that knows it",
 				"the database is of version %d, executor %s knows up to %d", have, api.BuildVersion(), version)
 		}
-		_, err := tx.ExecContext(ctx, schema+fmt.Sprintf("PRAGMA user_version = %d;", version))
+		steps := []string{schema1, schema2()}[have:]
+		for _, step := range steps {
+			if _, err := tx.ExecContext(ctx, step); err != nil {
+				return err
+			}
+		}
+		if have == 0 {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO settings (name, value) VALUES (?, 'true')`, partial); err != nil {
+				return err
+			}
+		}
+		if len(steps) == 0 {
+			return nil
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)`, schemaSetting, strconv.Itoa(version)); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version))
 		return err
 	})
+}
+
+// schemaSetting keeps a copy of the version: a damaged one looks like that of a later executor.
+const schemaSetting = "schema"
+
+func keptVersion(ctx context.Context, tx *sql.Tx) (kept string) {
+	// Before version 2 there is none.
+	_ = tx.QueryRowContext(ctx, `SELECT value FROM settings WHERE name = ? AND proof IS `+proofFunction+`(name, value)`, schemaSetting).Scan(&kept)
+	return kept
+}
+
+// Whole records that every job of jobs/ is in the database.
+func (s *Store) Whole(ctx context.Context) error {
+	return s.commit(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM settings WHERE name = ?`, partial)
+		return err
+	})
+}
+
+// Partial tells whether jobs may be missing that jobs/ has.
+func (s *Store) Partial(ctx context.Context) (bool, error) {
+	value, err := s.Setting(ctx, partial)
+	return value != "", err
 }

@@ -8,10 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"sync"
 
 	_ "modernc.org/sqlite" // the driver
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
 
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
@@ -23,13 +24,15 @@ type Store struct {
 	durable *sql.DB // a commit is on disk when it returns
 	relaxed *sql.DB // for what can be rebuilt from the jobs' directories
 	read    *sql.DB
-	fresh   bool
 }
 
 // Open opens the database at path, which may not exist yet.
 func Open(ctx context.Context, path string) (*Store, error) {
-	_, err := os.Stat(path)
-	s := &Store{fresh: errors.Is(err, os.ErrNotExist)}
+	err := registerProof()
+	if err != nil {
+		return nil, fmt.Errorf("unable to open %s: %w", path, err)
+	}
+	s := new(Store)
 	for _, c := range []struct {
 		db          **sql.DB
 		synchronous string
@@ -51,6 +54,26 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
+// OpenBeside opens a database that another process may have open, to look at it.
+func OpenBeside(ctx context.Context, path string) (*Store, error) {
+	if err := registerProof(); err != nil {
+		return nil, fmt.Errorf("unable to open %s: %w", path, err)
+	}
+	db, err := sql.Open("sqlite", dsn(path, "NORMAL"))
+	if err != nil {
+		return nil, fmt.Errorf("unable to open %s: %w", path, err)
+	}
+	s := &Store{read: db}
+	var have int
+	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&have); err != nil {
+		return nil, errors.Join(fmt.Errorf("unable to open %s: %w", path, err), s.Close())
+	}
+	if have != version {
+		return nil, errors.Join(api.Errorf(api.Incompatible, "the next call of cyclops brings it up to date", "%s is of version %d, this executor's is %d", path, have, version), s.Close())
+	}
+	return s, nil
+}
+
 func dsn(path, synchronous string) string {
 	q := url.Values{"_pragma": {
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")",
@@ -58,9 +81,6 @@ func dsn(path, synchronous string) string {
 	}, "_txlock": {"immediate"}}
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
 }
-
-// Fresh tells whether Open made the database: what is in jobs/ is then to be indexed again.
-func (s *Store) Fresh() bool { return s.fresh }
 
 // Close writes what is left to the database's file and closes it.
 func (s *Store) Close() error {
@@ -113,9 +133,13 @@ func attempt(ctx context.Context, db *sql.DB, fn func(*sql.Tx) error) error {
 // Setting returns a value that SetSetting stored, or "".
 func (s *Store) Setting(ctx context.Context, name string) (string, error) {
 	var value string
-	err := s.read.QueryRowContext(ctx, `SELECT value FROM settings WHERE name = ?`, name).Scan(&value)
+	var sound bool
+	err := s.read.QueryRowContext(ctx, `SELECT value, proof IS `+proofFunction+`(name, value) FROM settings WHERE name = ?`, name).Scan(&value, &sound)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
+	}
+	if err == nil && !sound {
+		return "", damagedRow("settings", name)
 	}
 	return value, err
 }
@@ -123,7 +147,7 @@ func (s *Store) Setting(ctx context.Context, name string) (string, error) {
 // SetSetting stores value durably under name.
 func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 	return s.commit(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO settings VALUES (?, ?)`, name, value)
+		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)`, name, value)
 		return err
 	})
 }

@@ -40,7 +40,7 @@ func (s *supervisor) persist(ctx context.Context) error {
 			return err
 		}
 		// In a file of its own: a sync that failed must not be asked for a second time.
-		err = writeManifest(s.launch.Data, s.record)
+		err = WriteManifest(s.launch.Data, s.record)
 	}
 	return errors.Join(err, s.dropReserve())
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/environ"
 	"github.com/cyclops-fpga/cyclops/executor/packs"
 	"github.com/cyclops-fpga/cyclops/executor/workspace"
@@ -63,7 +64,7 @@ func (s *supervisor) apply(ctx context.Context) error {
 	}
 	set, err := packs.OpenSet(s.launch.Data, sums)
 	if err != nil {
-		return err
+		return s.damagedInputs(ctx, sums, err)
 	}
 	defer set.Close()
 	req.Content = set
@@ -74,13 +75,29 @@ func (s *supervisor) apply(ctx context.Context) error {
 	}
 	report, err := workspace.Apply(ctx, req)
 	if err != nil {
-		return err
+		return s.damagedInputs(ctx, sums, err)
 	}
 	s.start, s.applied, s.share = report.Start, time.Now(), report.Share
 	s.record.Input.Files, s.record.Input.Bytes = report.Files, report.Bytes
 	s.extra("displaced", report.Displaced, len(report.Displaced) > 0)
 	s.extra("warning", report.Warning, report.Warning != "")
 	return nil
+}
+
+// DamagedInputs is the name in a manifest's extra of what says that the inputs on the host are not
+// what was sent.
+const DamagedInputs = "damagedInputs"
+
+// damagedInputs looks for the reason why a workspace could not be brought to the job's inputs: a
+// pack that is damaged is named, and the daemon sees to it that it is asked for again.
+func (s *supervisor) damagedInputs(ctx context.Context, sums []manifest.Sum, err error) error {
+	for _, sum := range sums {
+		if bad := packs.Verify(ctx, s.launch.Data, sum); api.KindOf(bad) == api.Corrupt {
+			s.extra(DamagedInputs, sum.String(), true)
+			return fmt.Errorf("its inputs on the host are damaged and are sent again when it is run again: %w", bad)
+		}
+	}
+	return err
 }
 
 // extra adds to the manifest what has no place of its own.

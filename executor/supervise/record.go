@@ -53,9 +53,18 @@ func (l *Launch) blank(j *manifest.Job) *manifest.Manifest {
 	return m
 }
 
-// logArtifacts lists the log and its index. Their names carry the job's id, so that no output
+// Blank returns the manifest of the job of which nothing is known yet but what it asked for.
+func (l *Launch) Blank() (*manifest.Manifest, error) {
+	j, err := l.Document()
+	if err != nil {
+		return nil, err
+	}
+	return l.blank(j), nil
+}
+
+// LogArtifacts lists the log and its index. Their names carry the job's id, so that no output
 // of the job can bear the same.
-func logArtifacts(id string, log, index joblog.File) []manifest.Artifact {
+func LogArtifacts(id string, log, index joblog.File) []manifest.Artifact {
 	entry := func(path string, kind manifest.Kind, mediaType string, f joblog.File) manifest.Artifact {
 		return manifest.Artifact{
 			Name: id + "." + path, Path: path, Kind: kind, MediaType: mediaType,
@@ -79,9 +88,9 @@ func encode(m *manifest.Manifest) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// writeManifest makes the end of a job durable. Its presence means that the job has ended, so
+// WriteManifest makes the end of a job durable. Its presence means that the job has ended, so
 // nothing may be written after it.
-func writeManifest(data layout.Data, m *manifest.Manifest) error {
+func WriteManifest(data layout.Data, m *manifest.Manifest) error {
 	doc, err := encode(m)
 	if err != nil {
 		return err
@@ -119,7 +128,7 @@ func reserve(data layout.Data, id string) (*os.File, error) {
 	return f, nil // some file systems cannot reserve
 }
 
-// writeReserved is writeManifest through the file that reserve made.
+// writeReserved is WriteManifest through the file that reserve made.
 func writeReserved(f *os.File, data layout.Data, m *manifest.Manifest) error {
 	doc, err := encode(m)
 	if err != nil {
@@ -174,7 +183,7 @@ func RecordCancelled(l *Launch, reason string) (*manifest.Manifest, error) {
 	if err := os.MkdirAll(l.Data.Job(j.ID), 0o700); err != nil {
 		return nil, fmt.Errorf("unable to write manifest: %w", err)
 	}
-	return m, writeManifest(l.Data, m)
+	return m, WriteManifest(l.Data, m)
 }
 
 // RecordLost writes the manifest of a job whose supervisor is gone without one. Call KillMarked
@@ -207,8 +216,8 @@ func RecordLost(l *Launch, started *time.Time, reason string, restarted bool) (*
 	if err != nil {
 		m.Reason += "; " + err.Error()
 	} else if log != (joblog.File{}) {
-		m.Artifacts = logArtifacts(j.ID, log, index)
+		m.Artifacts = LogArtifacts(j.ID, log, index)
 		m.Usage.LogBytes = log.Size
 	}
-	return m, failpoint.Do(failpoint.LoseRecord, func() error { return writeManifest(l.Data, m) })
+	return m, failpoint.Do(failpoint.LoseRecord, func() error { return WriteManifest(l.Data, m) })
 }

@@ -235,7 +235,7 @@ func (s *supervisor) finish(ctx context.Context, begun time.Time) error {
 	s.note(errors.Join(s.log.Sync(), <-s.named))
 	log, index := s.log.Files()
 	s.note(s.log.Close())
-	m.Artifacts = append(m.Artifacts, logArtifacts(s.job.ID, log, index)...)
+	m.Artifacts = append(m.Artifacts, LogArtifacts(s.job.ID, log, index)...)
 	m.Usage.LogBytes = log.Size
 	s.extra("limits", s.limits, len(s.limits) > 0)
 	for _, n := range s.notes {

@@ -61,8 +61,9 @@ func (x *examination) fail(name string, err error) {
 }
 
 // Doctor checks each link of the chain to a host, on a connection of its own, and tells each
-// result as it is known. It stops at what nothing behind it can work without.
-func Doctor(ctx context.Context, host hosts.Host, opt connect.Options, say func(Check)) []Check {
+// result as it is known. It stops at what nothing behind it can work without. full has the host read
+// every byte that it keeps.
+func Doctor(ctx context.Context, host hosts.Host, opt connect.Options, full bool, say func(Check)) []Check {
 	x := &examination{say: say}
 	c, err := x.connect(ctx, host, opt)
 	if err != nil {
@@ -85,7 +86,9 @@ func Doctor(ctx context.Context, host hosts.Host, opt connect.Options, say func(
 	took := time.Since(asked)
 	x.ok("executor", "answers as %s, store %s, in %v", hello.Executor, hello.Store, took.Round(time.Millisecond))
 	x.version(hello, host)
+	x.disk(hello)
 	x.environment(ctx, c)
+	x.data(ctx, c, full)
 	x.clock(hello.Clock, asked, took)
 	return x.checks
 }
@@ -196,6 +199,41 @@ func (x *examination) limits(all []api.LimitReport) {
 	}
 	if len(not) > 0 {
 		x.warn("limits", "docs/host-config.md says what a host needs for that", "not enforced: %s", strings.Join(not, "; "))
+	}
+}
+
+// disk says whether jobs are taken and started.
+func (x *examination) disk(hello api.Hello) {
+	if hello.Status != nil && hello.Status.Trouble != "" {
+		x.fail("jobs", api.Errorf(api.Refused, "see what the kernel log there says of its disk; cyclopsd stop there, and the next call starts it again", "%s", hello.Status.Trouble))
+	}
+}
+
+// maxFindings bounds how many findings one check tells.
+const maxFindings = 10
+
+// data has the host look whether what it keeps is as it was written.
+func (x *examination) data(ctx context.Context, c *connect.Conn, full bool) {
+	client := newClient(c)
+	defer client.Close()
+	r, err := client.Check(ctx, full)
+	switch {
+	case api.KindOf(err) == api.NotFound:
+		return // an executor that cannot look yet; its version is told above
+	case err != nil:
+		x.fail("data", err)
+		return
+	case len(r.Findings) == 0 && full:
+		x.ok("data", "%d jobs, %d packs: every byte is as it was written", r.Jobs, r.Packs)
+	case len(r.Findings) == 0:
+		x.ok("data", "%d jobs, %d packs: records and sizes are as they were written; --full reads every byte", r.Jobs, r.Packs)
+	}
+	for i, f := range r.Findings {
+		if i == maxFindings {
+			x.fail("data", fmt.Errorf("and %d more", len(r.Findings)-i))
+			return
+		}
+		x.fail("data", api.Errorf(api.Corrupt, "cyclopsd check --repair there: "+f.Help, "%s %s: %s", f.Kind, f.Name, f.Wrong))
 	}
 }
 

@@ -179,7 +179,7 @@ func diagnose(t *testing.T, h hosts.Host, opt connect.Options, name string, verd
 	defer cancel()
 	var good []string
 	found := false
-	for _, c := range Doctor(ctx, h, opt, nil) {
+	for _, c := range Doctor(ctx, h, opt, false, nil) {
 		if c.Verdict == OK {
 			good = append(good, c.Name)
 		}
