@@ -13,7 +13,7 @@ SSH_TOOLS := sshd=openssh-server ssh=openssh-client rsync=rsync git=git
 AUTH_TOOLS := softhsm2-util=softhsm2 pkcs11-tool=opensc google-authenticator=libpam-google-authenticator krb5kdc=krb5-kdc kadmin.local=krb5-admin-server kinit=krb5-user
 TEST_TOOLS := $(SSH_TOOLS) $(AUTH_TOOLS) ip=iproute2 tmux=tmux make=make gcc=gcc,libc6-dev bash=bash $(FPGA_TOOLS)
 
-.PHONY: help build demo test cuts bench lint fmt fuzz cross release-check snapshot suite pictures clean
+.PHONY: help build demo test chaos cuts bench lint fmt fuzz cross release-check snapshot suite pictures clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,11 @@ demo: ## build the example computer on the embedded host, tools installed where 
 test: ## everything, race detector on, what it needs installed where needed
 	@.ci/need $(TEST_TOOLS)
 	$(GO) test -race -timeout 20m ./...
+
+chaos: ## break every named step in every way, and kill at random; CONTRIBUTING.md has its variables
+	@.ci/need $(SSH_TOOLS)
+	CGO_ENABLED=0 $(GO) test -tags failpoints -c -o $(TOOLS)/chaos.test ./executor/chaos
+	cd executor/chaos && $(TOOLS)/chaos.test -test.timeout 0 -test.run '^Test'
 
 cuts: ## 10,000 resets and 20 silent cuts during one log of 1 GB, and more; takes half an hour
 	@.ci/need $(SSH_TOOLS)

@@ -109,7 +109,7 @@ func (t *trip) show(f *screenFlags, signals *signalWatch) (err error) {
 func (t *trip) exit(statusFile string, undelivered error) error {
 	m := t.manifest
 	code := jobExit(m.State, m.ExitCode, m.Signal, m.Started != nil)
-	err := &exitError{code: code, err: t.explain(), lacks: m.Extra["notStarted"] != nil && code == exitNotFound}
+	err := &exitError{code: code, err: explain(m), lacks: m.Extra["notStarted"] != nil && code == exitNotFound}
 	if undelivered == nil && m.Reason != "" {
 		undelivered = api.Errorf(api.Undelivered, "cyclops show "+m.Job, "job %s succeeded, but: %s", m.Job, m.Reason)
 	}
@@ -128,8 +128,7 @@ func (t *trip) exit(statusFile string, undelivered error) error {
 }
 
 // explain says why the exit code is not the job's own, or nothing.
-func (t *trip) explain() error {
-	m := t.manifest
+func explain(m *manifest.Manifest) error {
 	switch {
 	case m.State == manifest.Lost:
 		return api.Errorf(api.LostContact, "cyclops logs "+m.Job+" shows what it wrote; cyclops retry "+m.Job+" runs it again", "the outcome of job %s is not known: %s", m.Job, m.Reason)

@@ -28,31 +28,31 @@ func newWaitCommand(app *App) *cobra.Command {
 }
 
 func (app *App) wait(ctx context.Context, hostFlag string, patience patienceFlag, refs []string) error {
-	first := 0
+	first := &exitError{}
 	for _, ref := range refs {
-		code, err := app.waitOne(ctx, hostFlag, patience, ref)
+		m, err := app.waitOne(ctx, hostFlag, patience, ref)
 		if err != nil {
 			return err
 		}
-		if first == 0 {
-			first = code
+		if first.code == 0 {
+			first = &exitError{code: jobExit(m.State, m.ExitCode, m.Signal, m.Started != nil), err: explain(m)}
 		}
 	}
-	if first == 0 {
+	if first.code == 0 {
 		return nil
 	}
-	return &exitError{code: first}
+	return first
 }
 
-func (app *App) waitOne(ctx context.Context, hostFlag string, patience patienceFlag, ref string) (int, error) {
+func (app *App) waitOne(ctx context.Context, hostFlag string, patience patienceFlag, ref string) (*manifest.Manifest, error) {
 	host, id, err := app.find(ctx, hostFlag, ref)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer host.Close()
 	config, err := hosts.Load(app.dirs)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	contact := app.newContact(patience, config, host.Name, nil)
 	defer contact.quiet()
@@ -60,13 +60,9 @@ func (app *App) waitOne(ctx context.Context, hostFlag string, patience patienceF
 	defer attachment.Close()
 	result, err := attachment.Run(ctx, remote.Handler{})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	m, err := decodeResult(result)
-	if err != nil {
-		return 0, err
-	}
-	return jobExit(m.State, m.ExitCode, m.Signal, m.Started != nil), nil
+	return decodeResult(result)
 }
 
 // decodeResult reads the manifest of a session that ended.

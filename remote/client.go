@@ -205,7 +205,14 @@ func contactError(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return api.Errorf(api.Unreachable, "cyclops doctor HOST checks each part of the way", "unable to talk to the executor: %w", err)
+	const hint = "cyclops doctor HOST checks each part of the way"
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return api.Errorf(api.Unreachable, hint, "the executor, or the line to it, ended before it answered; it may have done what was asked")
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // the address is none that a person has seen
+	}
+	return api.Errorf(api.Unreachable, hint, "unable to talk to the executor: %w", err)
 }
 
 func readResponse(response *http.Response) ([]byte, error) {

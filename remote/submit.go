@@ -135,7 +135,13 @@ func (s *submission) exchange(ctx context.Context, inline []byte) (missing *api.
 	stop := context.AfterFunc(ctx, func() { giveUp(session, answered) })
 	defer stop()
 	sent := make(chan error, 1)
-	go func() { sent <- s.send(inline) }()
+	go func() {
+		err := s.send(inline)
+		sent <- err
+		if err != nil {
+			giveUp(session, answered) // to what was not sent whole there may be no answer
+		}
+	}()
 	defer func() {
 		if err != nil {
 			session.conn.Close()

@@ -25,6 +25,10 @@ func TestStartingRemovesWhatEndedJobsLeft(t *testing.T) {
 	if err := os.Chmod(filepath.Join(gone, "closed"), 0); err != nil {
 		t.Fatal(err)
 	}
+	socket := h.data.Control(manifest.NewID())
+	if err := os.WriteFile(socket, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	place, err := samepath.New(samepath.Request{Root: filepath.Join(t.TempDir(), "alice", "proj"), Workspace: t.TempDir(), Records: h.data.Mounts()})
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +37,12 @@ func TestStartingRemovesWhatEndedJobsLeft(t *testing.T) {
 	h.halt() // which waits for all that starting began
 	if _, err := os.Lstat(gone); !os.IsNotExist(err) {
 		t.Errorf("what an ended job left stays: %v", err)
+	}
+	if _, err := os.Lstat(socket); !os.IsNotExist(err) {
+		t.Errorf("the socket of a supervisor that was killed stays: %v", err)
+	}
+	if _, err := os.Stat(h.data.Control(g.id)); err != nil {
+		t.Errorf("a running job lost its socket: %v", err)
 	}
 	if _, err := os.Stat(h.data.JobTmp(g.id)); err != nil {
 		t.Errorf("a running job lost its directory: %v", err)

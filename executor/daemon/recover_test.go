@@ -4,6 +4,7 @@ package daemon_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/boot"
+	"github.com/cyclops-fpga/cyclops/executor/daemon"
+	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
@@ -106,5 +109,58 @@ func TestAStartBeforeTheMachineWasRestartedIsLost(t *testing.T) {
 	}
 	if _, err := os.Stat(ran); err == nil {
 		t.Error("it ran")
+	}
+}
+
+// A cancel that was told before it was durable was undone by a daemon that was killed: the job ran.
+func TestACancelIsToldOnlyOnceItIsRecorded(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "slots = 1\n")
+	g := h.gate(job("", "w"))
+	waiting := job("echo ran", "other")
+	h.submit(waiting, nil)
+	dir := h.data.Job(waiting.ID)
+	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+		t.Fatal(err) // the record does not fit in there
+	}
+	told := make(chan *api.Error, 1)
+	go func() {
+		told <- h.call("POST", "/v1/jobs/"+waiting.ID+"/cancel", api.CancelRequest{}, nil)
+	}()
+	c := h.follow(api.Follow{Job: waiting.ID})
+	c.await("it waits no more", func() bool { return c.state() == manifest.Cancelled })
+	select {
+	case err := <-told:
+		t.Errorf("it was told before it was recorded: %v", err)
+	default:
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-told; err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(h.data.Manifest(waiting.ID)); err != nil {
+		t.Errorf("it is not recorded: %v", err)
+	}
+	if err := c.drain(); err != nil || c.result.State != manifest.Cancelled {
+		t.Errorf("got %v, %+v", err, c.result)
+	}
+	g.open()
+	if err := g.drain(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A daemon that could not make its socket, as on a disk without inodes, panicked instead of saying why.
+func TestADaemonThatCannotListenSaysWhy(t *testing.T) {
+	t.Parallel()
+	data := layout.Data(t.TempDir())
+	if err := os.MkdirAll(filepath.Join(data.Socket()+".new", "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d, err := daemon.Open(t.Context(), data, self(t))
+	if err == nil || !strings.Contains(err.Error(), "unable to listen at ") {
+		t.Errorf("got %v, %v", d, err)
 	}
 }

@@ -142,8 +142,12 @@ func (r *running) build(ctx context.Context, d layout.Data, self []string) error
 	r.server = serve.New(serve.Options{
 		Data: d, Socket: announced(d), StoreID: id, Host: host, Engine: r.engine, Inputs: content, Log: log, Shutdown: r.shutdown,
 	})
-	r.listener, err = newListener(d)
-	return err
+	l, err := newListener(d)
+	if err != nil {
+		return err // r.listener stays nil: one that is a nil pointer would be closed
+	}
+	r.listener = l
+	return nil
 }
 
 // shutdown asks serve to return.

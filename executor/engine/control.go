@@ -82,11 +82,13 @@ func (e *Engine) settle(j *job) {
 // conclude finishes a job whose supervisor is gone.
 func (e *Engine) conclude(j *job) {
 	e.settle(j)
-	data, err := os.ReadFile(e.Data.Manifest(j.row.ID))
-	err = errors.Join(err, failpoint.At(failpoint.EndRead))
+	data, err := e.readEnd(j)
 	if errors.Is(err, os.ErrNotExist) {
 		e.lose(j)
 		return
+	}
+	if err != nil && e.ctx.Err() != nil {
+		return // the next daemon reads it
 	}
 	var m *manifest.Manifest
 	if err == nil {
@@ -97,6 +99,30 @@ func (e *Engine) conclude(j *job) {
 		m = &manifest.Manifest{State: manifest.Lost, Reason: "its manifest cannot be read: " + err.Error(), Ended: time.Now().UTC()}
 	}
 	e.finish(j, m)
+}
+
+// readTries is how often a disk that does not give a manifest is asked, before what it holds is called
+// unknown: a read can fail once, and the job would be lost for good.
+const readTries = 5
+
+// readEnd reads the manifest of a job whose supervisor is gone.
+func (e *Engine) readEnd(j *job) ([]byte, error) {
+	timer := time.NewTimer(tryAgain)
+	defer timer.Stop()
+	for try := 1; ; try++ {
+		data, err := os.ReadFile(e.Data.Manifest(j.row.ID))
+		err = errors.Join(err, failpoint.At(failpoint.EndRead))
+		if err == nil || errors.Is(err, os.ErrNotExist) || try == readTries {
+			return data, err
+		}
+		e.Log.Error("unable to read manifest", "job", j.row.ID, "error", err)
+		select {
+		case <-timer.C:
+			timer.Reset(tryAgain)
+		case <-e.ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 // lose ends a job of which nobody knows how it ended, after ending what is left of it.
@@ -114,9 +140,9 @@ func (e *Engine) lose(j *job) {
 		reason += "; " + err.Error()
 	}
 	started := timeOrNil(j.row.Started)
-	e.finish(j, e.recordWith(j, func(l *supervise.Launch) (*manifest.Manifest, error) {
+	e.recordWith(j, func(l *supervise.Launch) (*manifest.Manifest, error) {
 		return supervise.RecordLost(l, started, reason, restarted)
-	}, manifest.Lost, reason))
+	}, manifest.Lost, reason)
 }
 
 // listen takes what one connection to the supervisor says, until it ends. An error means that

@@ -209,24 +209,36 @@ func (e *Engine) requeue(j *job) {
 
 // record writes the manifest of a job that never ran, and ends it.
 func (e *Engine) record(j *job, reason string) {
-	e.finish(j, e.recordWith(j, func(l *supervise.Launch) (*manifest.Manifest, error) {
+	e.recordWith(j, func(l *supervise.Launch) (*manifest.Manifest, error) {
 		return supervise.RecordCancelled(l, reason)
-	}, manifest.Cancelled, reason))
+	}, manifest.Cancelled, reason)
 }
 
-// recordWith writes a manifest for a job whose supervisor does not. Where that fails the store
-// alone keeps how it ended.
-func (e *Engine) recordWith(j *job, write func(*supervise.Launch) (*manifest.Manifest, error), state manifest.State, reason string) *manifest.Manifest {
-	ctx := context.WithoutCancel(e.ctx)
-	l, _, err := e.told(ctx, j)
-	if err == nil {
+// recordWith writes a manifest for a job whose supervisor does not, and ends it. A disk that does not
+// take it is tried again: whoever asks for an ended job reads its manifest. A daemon that leaves
+// first leaves the job as it was. Only of a job whose document is gone the store alone keeps the end.
+func (e *Engine) recordWith(j *job, write func(*supervise.Launch) (*manifest.Manifest, error), state manifest.State, reason string) {
+	l, _, err := e.told(context.WithoutCancel(e.ctx), j)
+	if err != nil {
+		e.Log.Error("unable to write manifest", "job", j.row.ID, "error", err)
+		e.finish(j, &manifest.Manifest{State: state, Reason: reason + "; " + err.Error(), Ended: time.Now().UTC()})
+		return
+	}
+	timer := time.NewTimer(tryAgain)
+	defer timer.Stop()
+	for ; ; timer.Reset(tryAgain) {
 		var m *manifest.Manifest
 		if err = e.Room.Use(func() (err error) { m, err = write(l); return err }); err == nil {
-			return m
+			e.finish(j, m)
+			return
+		}
+		e.Log.Error("unable to write manifest", "job", j.row.ID, "error", err)
+		select {
+		case <-timer.C:
+		case <-e.ctx.Done():
+			return
 		}
 	}
-	e.Log.Error("unable to write manifest", "job", j.row.ID, "error", err)
-	return &manifest.Manifest{State: state, Reason: reason + "; " + err.Error(), Ended: time.Now().UTC()}
 }
 
 // finish takes over what a manifest says, tells everyone, and starts what waited for this job.

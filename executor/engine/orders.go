@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/store"
@@ -79,35 +80,12 @@ func (e *Engine) Cancel(ctx context.Context, id string, r api.CancelRequest) (ap
 	if j == nil {
 		return e.rowInfo(&row), err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	switch {
-	case j.row.State == manifest.Queued:
-		e.withdraw(j, cancelReason(r.Reason))
-		return e.awaitWithdrawn(ctx, j)
-	case j.row.State == manifest.Running && j.control != nil:
-		if err := j.control.JSON(api.FrameCancel, r); err != nil {
-			return api.JobInfo{}, fmt.Errorf("unable to reach the job's supervisor: %w", err)
-		}
-		j.cancel = &r
-	case j.row.State == manifest.Running:
-		j.cancel = &r
-		if err := j.foreign.end(); err != nil {
-			return api.JobInfo{}, err
-		}
+	withdrawn, err := e.cancel(j, r)
+	if err == nil && withdrawn {
+		err = awaitRecord(ctx, j)
 	}
-	return e.info(j), nil
-}
-
-// awaitWithdrawn returns when a job's record is durable: one that was called cancelled earlier would run after a loss
-// of power. e.mu is held, but not meanwhile.
-func (e *Engine) awaitWithdrawn(ctx context.Context, j *job) (api.JobInfo, error) {
-	e.mu.Unlock()
-	defer e.mu.Lock()
-	select {
-	case <-j.ended:
-	case <-ctx.Done():
-		return api.JobInfo{}, context.Cause(ctx)
+	if err != nil {
+		return api.JobInfo{}, err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -115,6 +93,45 @@ func (e *Engine) awaitWithdrawn(ctx context.Context, j *job) (api.JobInfo, error
 		return api.JobInfo{}, j.refused
 	}
 	return e.info(j), nil
+}
+
+// cancel tells whether the job was waiting, so that it ends without a supervisor.
+func (e *Engine) cancel(j *job, r api.CancelRequest) (withdrawn bool, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case j.row.State == manifest.Queued:
+		e.withdraw(j, cancelReason(r.Reason))
+		return true, nil
+	case j.row.State == manifest.Running && j.control != nil:
+		if err := j.control.JSON(api.FrameCancel, r); err != nil {
+			return false, fmt.Errorf("unable to reach the job's supervisor: %w", err)
+		}
+		j.cancel = &r
+	case j.row.State == manifest.Running:
+		j.cancel = &r
+		return false, j.foreign.end()
+	}
+	return false, nil
+}
+
+// recordWait is how long a cancel waits for a disk that does not take the record.
+const recordWait = 10 * time.Second
+
+// awaitRecord waits until the end of a job that waited is durable: a daemon that was killed before
+// that would start it after all, although its owner was told that it is cancelled.
+func awaitRecord(ctx context.Context, j *job) error {
+	timer := time.NewTimer(recordWait)
+	defer timer.Stop()
+	select {
+	case <-j.ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return api.Errorf(api.NoSpace, "see whether the host's disk is full or failing",
+			"job %s will not start, and the host's disk has not taken the record of that yet", j.row.ID)
+	}
 }
 
 // withdraw ends a job that waits. Its record is written behind the lock, and until that is durable it is queued for

@@ -92,7 +92,10 @@ func (c *control) serve(o orders) {
 
 // close tells every connection the last state, closes them and removes the socket.
 func (c *control) close() error {
-	err := errors.Join(failpoint.At(failpoint.ControlClose), c.listener.Close(), os.Remove(c.path))
+	err := errors.Join(failpoint.At(failpoint.ControlClose), c.listener.Close())
+	if gone := os.Remove(c.path); !errors.Is(gone, os.ErrNotExist) { // a daemon that starts takes it away too
+		err = errors.Join(err, gone)
+	}
 	close(c.ended)
 	c.wg.Wait()
 	return err

@@ -131,7 +131,7 @@ func (s *supervisor) cleanUp() {
 	}
 }
 
-// Leftovers lists the jobs that have, or had, a temporary directory or control groups.
+// Leftovers lists the jobs that have, or had, a temporary directory, control groups or a supervisor's socket.
 func Leftovers(data layout.Data) []string {
 	var ids []string
 	for _, dir := range []string{data.Tmp(), data.Run()} {
@@ -140,7 +140,7 @@ func Leftovers(data layout.Data) []string {
 			continue
 		}
 		for _, e := range entries {
-			id := strings.TrimSuffix(e.Name(), filepath.Ext(data.Groups("")))
+			id := strings.TrimSuffix(strings.TrimSuffix(e.Name(), filepath.Ext(data.Groups(""))), ".sock")
 			if manifest.ValidID(id) && !slices.Contains(ids, id) {
 				ids = append(ids, id)
 			}
@@ -155,6 +155,9 @@ func CleanUp(data layout.Data, ids ...string) error {
 	for _, id := range ids {
 		killCgroup(data.Groups(id))
 		errs = append(errs, removeTmp(data, id))
+		if err := os.Remove(data.Control(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("unable to remove a supervisor's socket: %w", err))
+		}
 	}
 	return errors.Join(append(errs, samepath.Sweep(data.Mounts()))...)
 }

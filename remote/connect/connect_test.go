@@ -196,6 +196,17 @@ func TestHostWithoutExecutor(t *testing.T) {
 	})
 }
 
+// A dial that was killed on the host said "does not start: " and nothing behind it.
+func TestADialThatIsKilledIsToldInWords(t *testing.T) {
+	each(t, func(t *testing.T, idle time.Duration) {
+		s := sshtest.Start(t, sshtest.Options{ForceCommand: "kill -9 $$"})
+		_, err := open(t, s, idle, nil).Hello(t.Context())
+		if api.KindOf(err) != api.NoExecutor || !strings.HasSuffix(err.Error(), "does not start: it ended before it said who answers") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 func TestUnreachable(t *testing.T) {
 	each(t, func(t *testing.T, idle time.Duration) {
 		s := sshtest.Start(t, sshtest.Options{})

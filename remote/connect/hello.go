@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 )
@@ -24,7 +23,7 @@ func readHello(r *bufio.Reader) (api.Hello, error) {
 			continue
 		}
 		if err != nil {
-			return hello, io.ErrUnexpectedEOF
+			return hello, errNoHello
 		}
 		if !bytes.HasPrefix(line, []byte(`{"api":`)) {
 			continue
@@ -36,6 +35,9 @@ func readHello(r *bufio.Reader) (api.Hello, error) {
 	}
 	return hello, api.Errorf(api.Invalid, "the login shell's start-up files print too much", "unable to find the executor's first line in %d bytes", maxHello)
 }
+
+// errNoHello says what is known of a dial that was killed.
+var errNoHello = errors.New("it ended before it said who answers")
 
 // checkHello tells whether the executor can be worked with.
 func checkHello(host string, h api.Hello) error {

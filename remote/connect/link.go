@@ -185,9 +185,9 @@ func (l *link) connect(ctx context.Context) (*lines, error) {
 	if c, err := d.DialContext(ctx, "unix", path); err == nil {
 		return newLines(c), nil
 	}
-	unlock, err := lock(ctx, path+".lock")
+	unlock, err := l.turn(ctx, path+".lock")
 	if err != nil {
-		return nil, api.Errorf(api.Internal, "", "unable to start the link: %w", err)
+		return nil, err
 	}
 	defer unlock()
 	if c, err := d.DialContext(ctx, "unix", path); err == nil {
@@ -201,6 +201,25 @@ func (l *link) connect(ctx context.Context) (*lines, error) {
 		return nil, api.Errorf(api.Internal, "", "unable to reach the link: %w", err)
 	}
 	return newLines(c), nil
+}
+
+// turnWait is how long another process may take to start the link. It does that at once, unless it is
+// stopped, as by Ctrl-Z; then all others would wait for it without a word.
+const turnWait = 10 * time.Second
+
+// turn waits until no other process starts the link.
+func (l *link) turn(ctx context.Context, path string) (func(), error) {
+	limit, cancel := context.WithTimeout(ctx, turnWait)
+	defer cancel()
+	unlock, err := lock(limit, path)
+	if err != nil && limit.Err() != nil && ctx.Err() == nil {
+		return nil, api.Errorf(api.Unreachable, "one that is stopped, as by Ctrl-Z, goes on with fg",
+			"unable to start the link to %s: another cyclops has been starting it for %v", l.cfg.Host.Name, turnWait)
+	}
+	if err != nil {
+		return nil, api.Errorf(api.Internal, "", "unable to start the link: %w", err)
+	}
+	return unlock, nil
 }
 
 // unlocker gives back a lock; it makes a lock something that await can dispose of.

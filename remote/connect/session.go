@@ -337,7 +337,10 @@ func (s *session) noHello(ctx context.Context, c *channel, ended <-chan struct{}
 		return errLinkLost
 	}
 	<-ended
-	return api.Errorf(api.NoExecutor, "cyclops doctor "+s.host.Name, "the executor on %s does not start: %s", s.host.Name, said)
+	if text := said.String(); text != "" {
+		err = errors.New(text)
+	}
+	return api.Errorf(api.NoExecutor, "cyclops doctor "+s.host.Name, "the executor on %s does not start: %w", s.host.Name, err)
 }
 
 // hello asks who answers, through dial.

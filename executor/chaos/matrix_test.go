@@ -1,0 +1,190 @@
+//go:build failpoints && linux
+
+package chaos
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
+	"github.com/cyclops-fpga/cyclops/remote/sshtest"
+)
+
+// end says what becomes of a process that a fault paused.
+const (
+	pausedGoesOn   = ""
+	pausedIsKilled = ", then kill"
+)
+
+// fault is one column of the matrix.
+type fault struct {
+	name string
+	then string
+}
+
+var matrixFaults = []fault{
+	{failpoint.Crash, ""}, {failpoint.Pause, pausedGoesOn}, {failpoint.Pause, pausedIsKilled}, {failpoint.EIO, ""}, {failpoint.ENOSPC, ""},
+}
+
+// TestChaosMatrix breaks every named step in every way, one at a time in a world of its own, and asks
+// after each whether what was promised holds. Without CHAOS_POINTS=0 it takes as many points as CI has
+// time for, others with every seed.
+func TestChaosMatrix(t *testing.T) {
+	server := sshtest.Start(t, sshtest.Options{Name: "lab", MaxSessions: 200, Extra: []string{"MaxStartups 200"}})
+	binary(t)
+	t.Run("points", func(t *testing.T) {
+		for _, b := range blows() {
+			if b.role == roleClient || b.role == roleLink {
+				b.server = server
+			}
+			strike(t, b)
+		}
+	})
+}
+
+// blows lists the cases.
+func blows() (all []*blow) {
+	stories, first := scenarios()
+	points := failpoint.Points()
+	var targets []blow
+	for _, role := range slices.Sorted(maps.Keys(points)) {
+		for _, point := range points[role] {
+			story, ok := stories[point]
+			if !ok {
+				story = first[role]
+			}
+			targets = append(targets, blow{role: role, point: point, story: story})
+		}
+	}
+	few := settings().points > 0
+	random := rand.New(rand.NewPCG(settings().seed, 0))
+	if few {
+		random.Shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
+		targets = targets[:min(len(targets), settings().points)]
+	}
+	for _, target := range targets {
+		skip := []string{pausedGoesOn, pausedIsKilled}[random.IntN(2)]
+		for _, f := range matrixFaults {
+			if few && f.name == failpoint.Pause && f.then == skip {
+				continue
+			}
+			b := target
+			b.fault, b.seen = f, map[int]bool{}
+			all = append(all, &b)
+		}
+	}
+	return all
+}
+
+// blow is one case of the matrix.
+type blow struct {
+	role   string
+	point  failpoint.Point
+	fault  fault
+	story  scenario
+	server *sshtest.Server
+	seen   map[int]bool // processes that a pause was ended for
+}
+
+// strike runs a case as a subtest, unless an earlier run of the report has it.
+func strike(t *testing.T, b *blow) {
+	name := fmt.Sprintf("%s/%s=%s%s", b.role, b.point, b.fault.name, b.fault.then)
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		if open(t).done("matrix/" + name) {
+			return
+		}
+		began := time.Now()
+		w := newWorld(t, b.server)
+		b.story.ready(w)
+		if len(w.problems) == 0 {
+			b.run(w)
+		}
+		sum := w.check()
+		w.record(t, entry{Case: "matrix/" + name, Seconds: time.Since(began).Seconds(), Faults: 1, tally: sum})
+	})
+}
+
+// run lets the fault strike while the story goes on, demands that it did, and then has the user try again.
+func (b *blow) run(w *world) {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		b.story.act(w, fmt.Sprintf("%s=%s", b.point, b.fault.name))
+	}()
+	if b.fault.name == failpoint.Pause {
+		b.tend(w, over)
+	}
+	<-over
+	if !eventually(10*time.Second, func() bool { return len(w.strikesOf(b.point, b.fault.name)) > 0 }) {
+		w.wrong("%s was not reached by %q", b.point, b.story.name)
+		return
+	}
+	if b.fault.name == failpoint.Pause {
+		b.tend(w, over) // what comes behind the story's end
+	}
+	b.blame(w)
+	w.stopDaemon() // it may be armed still
+	w.again()
+}
+
+// again does what the user would do next, with nothing broken: it must work.
+func (w *world) again() {
+	w.openGates()
+	w.ranWell("after", "--isolated")
+}
+
+// blame allows the job of a supervisor that was killed to be lost.
+func (b *blow) blame(w *world) {
+	if b.role == roleSupervisor && (b.fault.name == failpoint.Crash || b.fault.then == pausedIsKilled) {
+		w.excuse("")
+	}
+}
+
+// tend sees to every process that the fault pauses until the story is over: once the others had the
+// time to notice, the first goes on or is killed, as the case has it, and those after it go on.
+func (b *blow) tend(w *world, over <-chan struct{}) {
+	for {
+		next := 0
+		eventually(patience, func() bool {
+			for _, pid := range w.strikesOf(b.point, b.fault.name) {
+				if !b.seen[pid] {
+					next = pid
+				}
+			}
+			select {
+			case <-over:
+				return true
+			default:
+				return next != 0
+			}
+		})
+		if next == 0 {
+			return
+		}
+		b.release(w, next, len(b.seen) == 0)
+		b.seen[next] = true
+	}
+}
+
+// release ends a pause.
+func (b *blow) release(w *world, pid int, first bool) {
+	eventually(patience, func() bool { return stopped(pid) || syscall.Kill(pid, 0) != nil })
+	paused, _ := w.look(fmt.Sprintf("/proc/%d", pid), pid)
+	other := w.start(w.tree(0), "", "ps")
+	if paused.role == roleSupervisor || paused.role == roleClient {
+		<-other.ended // neither holds up anybody else
+	}
+	time.Sleep(w.paused) // the others may notice; how long that takes nobody tells
+	if first && b.fault.then == pausedIsKilled {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	} else {
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+	}
+	<-other.ended
+}
