@@ -63,9 +63,20 @@ func (w *world) check() tally {
 		w.kill(roleLink) // it would start an executor where one left
 	}
 	w.stopDaemon()
+	c.sound()
 	c.leftovers(listed)
 	c.daemonLog()
 	return c.tally
+}
+
+// sound asks whether all that is kept is as it was written.
+func (c *checker) sound() {
+	if _, err := os.Stat(c.data.Database()); err != nil {
+		return // the fault kept it from being made, and nothing was asked of it since
+	}
+	if r := c.cyclops("executor", "check", "--data", string(c.data)); r.code != 0 {
+		c.wrong("what is kept is not as it was written: %v", r)
+	}
 }
 
 // list asks for every job.

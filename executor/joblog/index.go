@@ -4,14 +4,19 @@ package joblog
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"hash/crc32"
+	"io"
+	"os"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 )
 
 // Layout of log.idx; docs/log.md describes it.
 const (
-	indexMagic  = "cyclops log idx\x01"
+	indexName   = "cyclops log idx"
+	indexMagic  = indexName + "\x01" // the name, and the version
 	headerSize  = int64(len(indexMagic))
 	recordSize  = 32
 	recordBlock = 1024 // records that a reader takes in at once
@@ -63,3 +68,27 @@ func indexed(size int64) int64 { return max(0, (size-headerSize)/recordSize) }
 
 // recordAt returns where record i lies in the index file.
 func recordAt(i int64) int64 { return headerSize + i*recordSize }
+
+// ErrVersion says that a log's index is of another version than this code's.
+type ErrVersion struct{ Have, Want int }
+
+func (e *ErrVersion) Error() string {
+	return fmt.Sprintf("the index of the log is of version %d, this executor reads version %d", e.Have, e.Want)
+}
+
+// maxVersion is more versions than there will ever be: a larger number is a damaged byte.
+const maxVersion = 100
+
+// checkVersion looks at the beginning of an index. One that does not begin as an index is damaged,
+// not of another version.
+func checkVersion(x *os.File) error {
+	head := make([]byte, headerSize)
+	n, err := x.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("unable to read log index: %w", err)
+	}
+	if name, version := string(head[:len(indexName)]), int(head[len(indexName)]); n == len(head) && name == indexName && version > 1 && version < maxVersion {
+		return &ErrVersion{Have: version, Want: 1}
+	}
+	return nil
+}

@@ -410,3 +410,33 @@ func BenchmarkRead(b *testing.B) {
 		})
 	}
 }
+
+// An index of a later version is neither read as if it were ours nor written over.
+func TestAnIndexOfAnotherVersionIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	data := layout.Data(t.TempDir())
+	const id = "aaaaaaaaaaaaaaaa"
+	if err := os.MkdirAll(data.Job(id), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	later, err := os.ReadFile("testdata/index-v2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(data.Log(id), []byte("x"), 0o600), os.WriteFile(data.LogIndex(id), later, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(data, id); api.KindOf(err) != api.Incompatible || !strings.Contains(err.Error(), "version 2") || !strings.Contains(err.Error(), "version 1") {
+		t.Errorf("opened: %v", err)
+	}
+	var version *ErrVersion
+	if _, _, err := Recover(data, id); !errors.As(err, &version) {
+		t.Errorf("recovered: %v", err)
+	}
+	if _, err := Trim(data, id); !errors.As(err, &version) {
+		t.Errorf("trimmed: %v", err)
+	}
+	if now, err := os.ReadFile(data.LogIndex(id)); err != nil || string(now) != string(later) {
+		t.Errorf("it was written over: %v", err)
+	}
+}

@@ -36,7 +36,11 @@ func Open(data layout.Data, id string) (*Reader, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("unable to open log: %w", err), log.Close())
 	}
-	return &Reader{log: log, idx: idx}, nil
+	r := &Reader{log: log, idx: idx}
+	if err := checkVersion(idx); err != nil {
+		return nil, errors.Join(api.Errorf(api.Incompatible, "cyclops install HOST brings an executor that knows it; `less` reads the log as it is", "unable to open log: %w", err), r.Close())
+	}
+	return r, nil
 }
 
 // Close closes both files.

@@ -31,7 +31,10 @@ func Recover(data layout.Data, id string) (log, index File, err error) {
 		return File{}, File{}, errors.Join(fmt.Errorf("unable to recover log: %w", err), l.Close())
 	}
 	r := &Reader{log: l, idx: x}
-	if log, index, err = r.mend(); err != nil {
+	if err = checkVersion(x); err == nil {
+		log, index, err = r.mend()
+	}
+	if err != nil {
 		err = fmt.Errorf("unable to recover log: %w", err)
 	}
 	return log, index, errors.Join(err, r.Close())

@@ -28,7 +28,10 @@ func Trim(data layout.Data, id string) (cut int64, err error) {
 		return 0, errors.Join(fmt.Errorf("unable to trim log: %w", err), log.Close())
 	}
 	r := &Reader{log: log, idx: idx}
-	if cut, err = r.trim(); err != nil {
+	if err = checkVersion(idx); err == nil {
+		cut, err = r.trim()
+	}
+	if err != nil {
 		err = fmt.Errorf("unable to trim log: %w", err)
 	}
 	return cut, errors.Join(err, r.Close())
