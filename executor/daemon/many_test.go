@@ -225,7 +225,7 @@ func (c *client) acceptance(id string) (again bool, err error) {
 	}
 	var a api.Accepted
 	if err := f.JSON(&a); err != nil || f.Type != api.FrameAccepted || a.Job.ID != id {
-		return false, fmt.Errorf("answered by frame %d %s: %v", f.Type, f.Payload, err)
+		return false, fmt.Errorf("answered by frame %d %s: %w", f.Type, f.Payload, err)
 	}
 	return a.Again, c.conn.Close()
 }

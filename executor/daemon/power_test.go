@@ -110,7 +110,7 @@ func (l lab) start(h *host, in string) error {
 	h.left = make(chan error, 1)
 	go func() { h.left <- cmd.Wait() }()
 	if line, err := bufio.NewReader(r).ReadString('\n'); line != "ready\n" {
-		return fmt.Errorf("%q, %w, %v", line, <-h.left, err)
+		return fmt.Errorf("%q, %w, %w", line, <-h.left, err)
 	}
 	h.stop = func() { cmd.Process.Signal(syscall.SIGTERM) }
 	return nil
@@ -188,7 +188,7 @@ func (l lab) cut(t *testing.T, trace *powerfs.Trace, losses, seed uint64) *tally
 // keep saves a trace where it outlives the test.
 func keep(t *testing.T, trace *powerfs.Trace) string {
 	t.Helper()
-	f, err := os.CreateTemp("", "cyclops-power-*.trace")
+	f, err := os.CreateTemp(os.TempDir(), "cyclops-power-*.trace")
 	if err != nil {
 		t.Fatal(err)
 	}

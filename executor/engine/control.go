@@ -161,7 +161,8 @@ func (e *Engine) listen(j *job) error {
 	r := bufio.NewReader(conn)
 	err = e.greet(j, conn, r)
 	if foreign, ok := errors.AsType[*foreignError](err); ok {
-		return e.standBy(j, conn, foreign)
+		e.standBy(j, conn, foreign)
+		return nil
 	}
 	if err != nil {
 		return err

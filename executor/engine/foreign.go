@@ -31,7 +31,7 @@ type foreigner struct {
 
 // standBy waits until a supervisor of another version has left. The manifest that it writes tells the
 // rest; that it cannot be understood is no reason to end its job.
-func (e *Engine) standBy(j *job, conn net.Conn, foreign *foreignError) error {
+func (e *Engine) standBy(j *job, conn net.Conn, foreign *foreignError) {
 	e.Log.Warn("a job is followed by its manifest alone", "job", j.row.ID, "reason", foreign)
 	f := &foreigner{pid: peer(conn), err: foreign}
 	e.mu.Lock()
@@ -49,7 +49,6 @@ func (e *Engine) standBy(j *job, conn net.Conn, foreign *foreignError) error {
 	if e.ctx.Err() == nil && !e.hasManifest(j) {
 		e.pause() // one that hangs up at once must not be asked without end
 	}
-	return nil
 }
 
 // peer is the process at the other end, or 0.

@@ -54,6 +54,7 @@ func Mount(backing, at string, o Options) (*FS, error) {
 		return nil, fmt.Errorf("unable to mount: %w", err)
 	}
 	data := &fs.LoopbackRoot{Path: backing, Dev: info.Sys().(*syscall.Stat_t).Dev}
+	//nolint:staticcheck // what takes its place wraps a node that was made already, and ours holds the file system
 	data.NewNode = func(*fs.LoopbackRoot, *fs.Inode, string, *syscall.Stat_t) fs.InodeEmbedder {
 		return &node{LoopbackNode: fs.LoopbackNode{RootData: data}, fs: f}
 	}

@@ -182,7 +182,8 @@ type place struct {
 func (x *index) links(ops []Op) {
 	at := map[place]int{}
 	for i, op := range ops {
-		from, link := place{op.Dir, op.Name}, -1
+		from := place{op.Dir, op.Name}
+		var link int
 		switch op.Kind {
 		case Create, Mkdir, Symlink, Mknod:
 			x.kinds[op.Inode], x.targets[op.Inode], x.modes[op.Inode] = op.Kind, op.Data, op.Mode

@@ -74,7 +74,7 @@ func Start(argv []string, backing, at, trace string, o Options) (*Process, error
 	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if line != readyLine+"\n" {
-		return nil, fmt.Errorf("%w: %s", ErrUnavailable, errors.Join(errors.New(line), err, stdin.Close(), p.cmd.Wait()))
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errors.Join(errors.New(line), err, stdin.Close(), p.cmd.Wait()))
 	}
 	return p, nil
 }
