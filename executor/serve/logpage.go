@@ -19,7 +19,7 @@ import (
 const (
 	maxLogPage   = 4 << 20
 	maxBackLines = 20_000
-	maxBackBytes = 8 << 20
+	maxBackBytes = 1 << 20 // that a page may be longer than it was asked to be
 	findBudget   = 64 << 20
 	maxHits      = 10_000
 	maxFindText  = 1 << 10
@@ -57,27 +57,29 @@ func (s *Server) logPage(w http.ResponseWriter, r *http.Request) {
 	if log != nil {
 		defer log.Close()
 	}
-	from := min(n["from"], size)
-	if log != nil && n["back"] > 0 {
-		if from, err = log.Back(from, size, int(min(n["back"], maxBackLines)), only, maxBackBytes); err != nil {
+	limit := min(n["limit"], maxLogPage)
+	from, end := min(n["from"], size), size
+	if log != nil && n["back"] > 0 { // such a page ends where it was asked to go back from
+		end, limit = from, maxBackBytes+maxLogPage
+		if from, err = log.Back(from, size, int(min(n["back"], maxBackLines)), only, min(max(n["limit"], 1), maxLogPage)); err != nil {
 			writeError(w, err)
 			return
 		}
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	fw := api.NewFrameWriter(w)
-	if err := sendPage(fw, log, from, size, min(n["limit"], maxLogPage), only); err != nil {
+	if err := sendPage(fw, log, api.LogPage{From: from, Next: from, Size: size}, end, limit, only); err != nil {
 		_ = fw.Error(err)
 	}
 }
 
-func sendPage(fw *api.FrameWriter, log *joblog.Reader, from, size, limit int64, only uint8) error {
-	page := api.LogPage{From: from, Next: from, Size: size}
-	buf := make([]byte, min(logPiece, max(limit, 1)))
-	for sent := int64(0); log != nil && sent < limit; {
-		chunk, next, err := log.Read(page.Next, size, only, buf[:min(int64(len(buf)), limit-sent)])
+// sendPage sends the log from page.Next on up to end, or as much of it as it may.
+func sendPage(fw *api.FrameWriter, log *joblog.Reader, page api.LogPage, end, limit int64, only uint8) error {
+	buf := make([]byte, logPiece)
+	for sent := int64(0); log != nil && sent < limit && page.Next < end; {
+		chunk, next, err := log.Read(page.Next, end, only, buf[:min(logPiece, limit-sent)])
 		if err == io.EOF {
-			page.Next = size
+			page.Next = end
 			break
 		}
 		if err != nil {
