@@ -12,6 +12,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/remote"
 	"github.com/cyclops-fpga/cyclops/remote/fetch"
 	"github.com/cyclops-fpga/cyclops/remote/hosts"
@@ -236,7 +237,12 @@ func (s *screenClient) Fetch(ctx context.Context, ref tui.Ref, names []string, t
 	for _, name := range names {
 		words = append(words, fetch.Literal(name))
 	}
-	return s.verb(ctx, words, func(p fetch.Progress) { told(tui.Progress{Done: p.Bytes, Total: p.TotalBytes}) })
+	var last fetch.Progress
+	said, err := s.verb(ctx, words, func(p fetch.Progress) {
+		last = p
+		told(tui.Progress{Done: p.Bytes, Total: p.TotalBytes})
+	})
+	return said + count(int(last.Files), "file", "files") + " fetched, " + human.Size(last.Bytes), err
 }
 
 func (s *screenClient) Verb(ctx context.Context, words ...string) (string, error) {

@@ -70,7 +70,7 @@ func (p *artifactsPane) ref() Ref { return p.of }
 
 func (p *artifactsPane) place() place { return inArtifacts }
 
-func (p *artifactsPane) title(*Model) string { return "artifacts" }
+func (p *artifactsPane) title(m *Model) string { return m.titled("artifacts", p.of) }
 
 func (p *artifactsPane) close() { p.quit() }
 
@@ -252,7 +252,7 @@ func (m *Model) verifyArtifacts() tea.Cmd {
 		if err == nil && bad > 0 {
 			err = fmt.Errorf("%d of %d artifacts do not match the manifest", bad, n)
 		}
-		return fmt.Sprintf("%d artifacts match the manifest", n), err
+		return counted(n, "artifact") + " read; all match the manifest", err
 	}, nil)
 	return tea.Batch(do, p.receive(steps))
 }
@@ -346,7 +346,7 @@ func (p *artifactsPane) status(m *Model) string {
 		for _, a := range p.manifest.Artifacts {
 			n, bytes = n+1, bytes+a.Size
 		}
-		text += fmt.Sprintf(" · %d files, %s", n, human.Size(bytes))
+		text += fmt.Sprintf(" · %s, %s", counted(n, "file"), human.Size(bytes))
 	}
 	if len(p.marked) > 0 {
 		text += fmt.Sprintf(" · %d marked", len(p.marked))
@@ -406,7 +406,7 @@ func (p *artifactsPane) line(t *theme, i, name, w int) string {
 			arrow = "▸ "
 		}
 		label = spaces(2*n.depth) + arrow + n.path[strings.LastIndexByte(n.path, '/')+1:] + "/"
-		kind, size, state = fmt.Sprintf("%d files", n.files), human.Size(n.bytes), ""
+		kind, size, state = counted(n.files, "file"), human.Size(n.bytes), ""
 	default:
 		digest = strings.TrimPrefix(string(n.a.Digest), "sha256:")
 		state, paint = p.stateOf(t, n)

@@ -226,6 +226,21 @@ func (h *history) from(t time.Time) int {
 	return i
 }
 
+// enough tells whether a host has jobs here already beyond what can be seen: while others keep
+// those from being seen, more of them would only push out what is on the screen.
+func (h *history) enough(s *source, d direction) bool {
+	for _, o := range h.sources {
+		switch {
+		case o == s || o.failed:
+		case d == toOlder && o.older && s.bottom > 0 && (o.bottom == 0 && o.asked || o.bottomAt.After(s.bottomAt)):
+			return true
+		case d == toNewer && o.newer && s.top > 0 && !o.topAt.IsZero() && o.topAt.Before(s.topAt):
+			return true
+		}
+	}
+	return false
+}
+
 // more tells whether there is anything beyond the window in a direction.
 func (h *history) more(d direction) bool {
 	for _, s := range h.sources {

@@ -184,7 +184,10 @@ func (p *hostsPane) status(m *Model) string {
 
 func (p *hostsPane) lines(m *Model, w, h int) []string {
 	t := &m.theme
-	address := max(8, min(28, w-60))
+	address := min(28, w-56) // a narrow screen has no room for it
+	if address < 8 {
+		address = 0
+	}
 	head := "  " + fit("HOST", 12) + " " + fit("ADDRESS", address) + " " + fit("EXECUTOR", 16) + " " + fitRight("RUNNING", 9) + " " + fitRight("QUEUED", 6) + " " + fitRight("DISK", 5)
 	lines := []string{t.head.paint(fit(head, w))}
 	for i, host := range m.hosts {

@@ -113,5 +113,5 @@ func (in *input) render(t *theme, w int) (text string, column int) {
 	if c != nil {
 		column += c.X
 	}
-	return t.key.paint(label) + in.line.View(), column
+	return t.key.paint(label) + cut(in.line.View(), 0, w-width(label), true), column
 }

@@ -24,6 +24,7 @@ type jobsPane struct {
 	view    []line // what the table has, in order
 	cursor  int    // in view
 	at      Ref    // the job under it, so that new jobs do not move the choice
+	moved   bool   // the user chose it; else the choice is the first line, whatever comes
 	top     int    // first line of view on the screen
 	marked  map[Ref]bool
 	watched map[Ref]bool
@@ -104,7 +105,11 @@ func (p *jobsPane) greet(m *Model, host string) tea.Cmd {
 	}
 	s.failed = false
 	if s.bottom == 0 {
-		return p.reach(m)
+		ask, ok := s.want(toOlder, Ask{Query: p.query})
+		if !ok {
+			return nil
+		}
+		return m.page(p.history.generation, host, toOlder, ask)
 	}
 	return tea.Batch(m.page(p.history.generation, host, afresh, Ask{Query: p.query, Limit: pageSize}), p.reach(m))
 }
@@ -120,6 +125,9 @@ func (p *jobsPane) pull(m *Model, d direction) tea.Cmd {
 		if d == fromOldest {
 			var oldest int64
 			base.After = &oldest
+		}
+		if p.history.enough(s, d) {
+			continue
 		}
 		if ask, ok := s.want(d, base); ok {
 			commands = append(commands, m.page(p.history.generation, s.host, d, ask))
@@ -237,7 +245,9 @@ func (p *jobsPane) refresh() {
 
 // follow keeps the cursor on its job wherever that went.
 func (p *jobsPane) follow() {
-	if p.at != (Ref{}) {
+	if !p.moved {
+		p.cursor, p.top = 0, 0
+	} else if p.at != (Ref{}) {
 		if p.cursor < len(p.view) && p.view[max(0, p.cursor)].row != nil && p.view[p.cursor].row.ref() == p.at {
 			return
 		}
@@ -382,7 +392,7 @@ func (p *jobsPane) lookFor(step int) bool {
 	want := strings.ToLower(p.search)
 	for i := p.cursor + step; i >= 0 && i < len(p.view); i += step {
 		if r := p.view[i].row; r != nil && mentions(r.host, &r.JobInfo, want) {
-			p.cursor = i
+			p.cursor, p.moved = i, true
 			p.hold()
 			return true
 		}

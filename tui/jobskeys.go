@@ -14,9 +14,10 @@ func (p *jobsPane) take(*Model, tea.Msg) tea.Cmd { return nil }
 
 func (p *jobsPane) move(m *Model, by motion) tea.Cmd {
 	h := max(1, m.body()-1)
+	p.moved = p.moved || by != motion{}
 	switch {
 	case by.ends < 0:
-		p.cursor, p.toEnd = 0, false
+		p.cursor, p.toEnd, p.moved = 0, false, false
 		if p.history.more(toNewer) {
 			return p.restart(m, fromNewest)
 		}
@@ -43,7 +44,7 @@ func (p *jobsPane) click(m *Model, line int) tea.Cmd {
 	if i == p.cursor {
 		return m.openJob()
 	}
-	p.cursor = i
+	p.cursor, p.moved = i, true
 	p.hold()
 	return p.reach(m)
 }

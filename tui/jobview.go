@@ -83,7 +83,7 @@ func (p *jobPane) summary(m *Model, s *sheet, r *row) {
 	for _, warning := range r.Warnings {
 		s.inked("warning", warning, t.warn)
 	}
-	s.field("again", againText(r, p.record))
+	s.field("command", againText(r, p.record))
 	s.field("project", r.Project)
 	s.field("owner", r.Owner)
 	s.field("accepted", r.Accepted.In(m.now.Location()).Format(time.DateTime)+", "+human.Age(m.now.Sub(r.Accepted))+" ago"+ranText(r, m.now))

@@ -90,7 +90,7 @@ func (p *logPane) ref() Ref { return p.of }
 
 func (p *logPane) place() place { return inLog }
 
-func (p *logPane) title(*Model) string { return "log" }
+func (p *logPane) title(m *Model) string { return m.titled("log", p.of) }
 
 func (p *logPane) close() { p.quit() }
 

@@ -100,7 +100,7 @@ func (p *logPane) look(m *Model, s LogSearch) tea.Cmd {
 	ctx, client, of, number := p.ctx, m.client, p.of, p.search.number
 	what := s.Text
 	if s.Problems {
-		what = "an error or a warning"
+		what = "error or warning"
 	}
 	return func() tea.Msg {
 		msg := foundMsg{pane: p, search: number, what: what, backward: s.Backward}
@@ -135,7 +135,7 @@ func (p *logPane) takeFound(m *Model, msg foundMsg) tea.Cmd {
 		if msg.backward {
 			where = "above"
 		}
-		m.say(notice{text: "no " + msg.what + " " + where, bad: true})
+		m.say(notice{text: "no further " + msg.what + " " + where, bad: true})
 		return nil
 	}
 	p.follow = false
@@ -196,5 +196,5 @@ func (s *logSearch) status() string {
 			return fmt.Sprintf(" · /%s %d of %s", s.text, i+1, total)
 		}
 	}
-	return fmt.Sprintf(" · /%s %s lines", s.text, total)
+	return fmt.Sprintf(" · /%s in %s lines", s.text, total)
 }

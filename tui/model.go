@@ -31,7 +31,7 @@ type Model struct {
 	input    *input
 	overlay  overlay
 	working  []underway // verbs under way
-	blurred  bool   // the terminal is not what the user looks at
+	blurred  bool       // the terminal is not what the user looks at
 }
 
 // pane is one kind of place on the screen.
@@ -236,6 +236,17 @@ func called(r *row) string {
 		return r.ref().String()
 	}
 	return clean(r.Name) + " (" + r.ref().String() + ")"
+}
+
+// titled is the title of a place about a job: with the job's name where no place before it says that.
+func (m *Model) titled(what string, ref Ref) string {
+	if len(m.stack) > 2 {
+		return what
+	}
+	if r := m.jobs.find(ref); r != nil && r.Name != "" {
+		return r.Name + " › " + what
+	}
+	return ref.ID + " › " + what
 }
 
 // announce tells of watched jobs that ended: on the screen, and by the terminal.

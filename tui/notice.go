@@ -94,7 +94,11 @@ func (m *Model) done(msg doneMsg) tea.Cmd {
 		m.complain(msg.verb, msg.err)
 		return nil
 	}
-	m.say(notice{verb: msg.verb, text: strings.TrimSpace(msg.said)})
+	said := strings.TrimSpace(msg.said)
+	if said == "" {
+		said = "done"
+	}
+	m.say(notice{verb: msg.verb, text: said})
 	if msg.then != nil {
 		return msg.then(m)
 	}

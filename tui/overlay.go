@@ -63,7 +63,7 @@ func keyLine(t *theme, a *action, w int) string {
 	left := w - 14
 	if verb != "" && w >= 76 {
 		verb = "cyclops " + verb
-		return text + fit(says, left-len(verb)-1) + " " + t.dim.paint(verb)
+		return text + fit(says, left-width(verb)-1) + " " + t.dim.paint(verb)
 	}
 	return text + fit(says, left)
 }
@@ -166,7 +166,7 @@ func (o *palette) line(t *theme, a *action, selected bool, w int) string {
 		verb = "cyclops " + a.verb
 	}
 	name := fit(a.name, 14)
-	left := w - 14 - 1 - 4 - len(verb) - 1
+	left := w - 14 - 1 - 1 - width(verb) - 1 - 4
 	if selected {
 		return t.selected.paint(name + " " + fit(a.says, left) + " " + verb + " " + fitRight(glyph(a.keys[0]), 4))
 	}

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -209,6 +210,14 @@ func expandTabs(line string) string {
 		b.WriteString(part)
 	}
 	return b.String()
+}
+
+// counted says how many things there are.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func dash(text string) string {

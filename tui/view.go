@@ -96,7 +96,7 @@ func (m *Model) load() string {
 			lost++
 		}
 	}
-	text := fmt.Sprintf("%d hosts", len(m.hosts))
+	text := counted(len(m.hosts), "host")
 	if len(m.hosts) == 1 {
 		text = m.hosts[0].Name
 	}
