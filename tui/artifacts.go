@@ -82,7 +82,15 @@ func (p *artifactsPane) fill(m *manifest.Manifest) {
 // plant makes the lines of the tree.
 func (p *artifactsPane) plant() {
 	files := slices.Clone(p.manifest.Artifacts)
-	slices.SortFunc(files, func(a, b manifest.Artifact) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(files, func(a, b manifest.Artifact) int {
+		if a.OwnLog() != b.OwnLog() { // at the end, whatever they are called
+			if a.OwnLog() {
+				return 1
+			}
+			return -1
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
 	p.nodes = nil
 	dirs := map[string]int{}
 	for _, a := range files {

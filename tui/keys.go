@@ -124,6 +124,7 @@ func (m *Model) find(key string, in place) *action {
 
 // key does what a key means where it is typed.
 func (m *Model) key(msg tea.KeyPressMsg) tea.Cmd {
+	m.tidy()
 	key := msg.String()
 	switch {
 	case key == "ctrl+c":

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -16,6 +17,7 @@ type notice struct {
 	text string
 	hint string
 	bad  bool
+	at   time.Time
 }
 
 // question stands until it is answered; only y does what it asks.
@@ -39,11 +41,20 @@ type underway struct{ verb, says string }
 const keptNotices = 20
 
 func (m *Model) say(n notice) {
+	n.at = m.now
 	m.notices = slices.DeleteFunc(m.notices, func(old notice) bool { return !old.bad })
 	m.notices = append(m.notices, n)
 	if len(m.notices) > keptNotices {
 		m.notices = m.notices[1:]
 	}
+}
+
+// readFor is how long what went well is shown at least, once keys are typed again.
+const readFor = 2 * time.Second
+
+// tidy takes away what went well and was there long enough to be read.
+func (m *Model) tidy() {
+	m.notices = slices.DeleteFunc(m.notices, func(n notice) bool { return !n.bad && m.now.Sub(n.at) >= readFor })
 }
 
 func (m *Model) complain(what string, err error) {
