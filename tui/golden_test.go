@@ -14,7 +14,8 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 )
 
-var update = flag.Bool("update", false, "write the goldens")
+// updating tells whether goldens are to be written, by the flag that teatest brings.
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 // scenes are states of the screen, each reached as a person reaches it.
 var scenes = map[string]func(*Model, *fake){
@@ -110,7 +111,7 @@ func golden(t *testing.T, name string, m *Model) {
 	}
 	got := strings.Join(lines, "\n") + "\n"
 	path := filepath.Join("testdata", name+".golden")
-	if *update {
+	if updating() {
 		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
 		}

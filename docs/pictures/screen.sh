@@ -40,10 +40,10 @@ unset COLORTERM NO_COLOR TMUX
 pictures=$PWD/docs/pictures
 
 # picture NAME TITLE: draws what is on the screen
-picture() { tmux capture-pane -ep | sed "s/$me/$ada/g" | "$tmp/pictures" -title "$2" >"$pictures/screen-$1.svg"; }
+picture() { tmux capture-pane -epN | sed "s/$me/$ada/g" | "$tmp/pictures" -title "$2" >"$pictures/screen-$1.svg"; }
 
 # Nobody's name belongs into a picture; another of the same width does.
-me=$(id -un)@$(hostname) ada=$(printf "%-${#me}.${#me}s" ada@desk)
+me=$(id -un)@$(hostname) ada=$(printf "%-${#me}.${#me}s" ada@lab)
 
 # see TEXT: waits until it is on the screen
 see() {
