@@ -3,10 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
-	"sync"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/remote/fetch"
@@ -15,23 +15,23 @@ import (
 // verb does within this process what the command line does, so that screen and command line cannot
 // differ, and returns what it says. Nobody is asked anything.
 func (s *screenClient) verb(ctx context.Context, words []string, fetching func(fetch.Progress)) (string, error) {
-	out, outSaid, err := listen()
+	var said, complained string
+	out, err := newEar(&said)
 	if err != nil {
 		return "", err
 	}
-	complaints, errSaid, err := listen()
+	complaints, err := newEar(&complained)
 	if err != nil {
-		out.Close()
+		out.close()
 		return "", err
 	}
-	app := s.app.captured(out, complaints)
+	app := s.app.captured(out.File, complaints.File)
 	app.fetching = fetching
 	root := newRootCommand(app)
 	root.SetArgs(append(s.options(), words...))
 	err = root.ExecuteContext(ctx)
-	out.Close()
-	complaints.Close()
-	said, complained := outSaid(), errSaid()
+	out.close()
+	complaints.close()
 	var exit *exitError
 	switch {
 	case errors.As(err, &exit) && exit.err == nil && complained != "":
@@ -42,17 +42,28 @@ func (s *screenClient) verb(ctx context.Context, words []string, fetching func(f
 	return said + complained, nil
 }
 
-// listen returns a file to write to, and what waits for its end and tells what was written.
-func listen() (w *os.File, said func() string, err error) {
-	r, w, err := os.Pipe()
+// ear is a file that takes what a verb says. It is no pipe: whoever writes to one may hold it open
+// a second time, so that its end never comes.
+type ear struct {
+	*os.File
+	heard *string
+}
+
+func newEar(heard *string) (*ear, error) {
+	f, err := os.CreateTemp("", "cyclops-said-*")
 	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("unable to take what a verb says: %w", err)
 	}
-	var text []byte
-	var read sync.WaitGroup
-	read.Go(func() {
-		defer r.Close()
-		text, _ = io.ReadAll(r)
-	})
-	return w, func() string { read.Wait(); return string(text) }, nil
+	return &ear{f, heard}, nil
+}
+
+// maxSaid bounds what is shown of what a verb says.
+const maxSaid = 1 << 20
+
+// close tells what was heard.
+func (e *ear) close() {
+	data, _ := io.ReadAll(io.NewSectionReader(e.File, 0, maxSaid)) // what cannot be read was not said
+	*e.heard = string(data)
+	e.File.Close()
+	os.Remove(e.Name())
 }

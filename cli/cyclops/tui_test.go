@@ -70,13 +70,6 @@ func (x *tmux) until(what string, ok func(screen string) bool) {
 	eventually(x.t, what, done)
 }
 
-// settled waits for a text for a while and does not mind if it does not come.
-func (x *tmux) settled(want string) {
-	for end := time.Now().Add(soon); time.Now().Before(end) && !strings.Contains(x.do("capture-pane", "-p"), want); {
-		time.Sleep(100 * time.Millisecond)
-	}
-}
-
 // keys types named keys; text types letters.
 func (x *tmux) keys(keys ...string) {
 	x.t.Helper()
@@ -92,6 +85,15 @@ func (x *tmux) escape(wants ...string) {
 	x.t.Helper()
 	x.keys("Escape")
 	x.see(wants...)
+}
+
+// dismiss takes away every message. Only time tells Escape from Alt and the key behind it.
+func (x *tmux) dismiss() {
+	x.t.Helper()
+	for strings.Contains(x.do("capture-pane", "-p"), "dismisses") {
+		x.keys("Escape")
+		time.Sleep(300 * time.Millisecond)
+	}
 }
 
 // The screen on a terminal, over SSH, for every view and every action.
@@ -176,8 +178,7 @@ func testScreenLog(x *tmux) {
 	x.text("TWO")
 	x.keys("Enter")
 	x.see("no further TWO below")
-	x.keys("Escape")
-	x.until("no message", func(s string) bool { return !strings.Contains(s, "dismisses") })
+	x.dismiss()
 	x.keys("/", "C-u")
 	x.text("o")
 	x.keys("Enter")
@@ -218,13 +219,7 @@ func testScreenJob(x *tmux) {
 	x.see("was cancelled")
 	x.keys("q")
 	x.see("WHAT")
-	x.until("no message", func(s string) bool {
-		if strings.Contains(s, "dismisses") {
-			x.keys("Escape")
-			return false
-		}
-		return true
-	})
+	x.dismiss()
 }
 
 func testScreenArtifacts(x *tmux) {
@@ -265,7 +260,7 @@ func testScreenActions(x *tmux) {
 	x.until("one build", func(s string) bool { return strings.Count(s, "failed (3)") == 1 })
 	x.keys("x", "n", "F")
 	x.see("fetched")
-	x.keys("Escape")
+	x.dismiss()
 }
 
 func testScreenHosts(x *tmux, server *sshtest.Server) {
@@ -284,9 +279,6 @@ func testScreenHosts(x *tmux, server *sshtest.Server) {
 	x.see("doctor "+server.Name, "✓ executor")
 	x.keys("q", "u")
 	x.see("cyclops install " + server.Name)
-	for i := 0; i < 5 && !strings.Contains(x.do("capture-pane", "-p"), "it answers"); i++ { // it sends a large binary, and ends when that runs
-		x.settled("it answers")
-	}
 	x.see("it answers")
 	server.Down()
 	x.see("1 lost")
