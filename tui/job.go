@@ -15,8 +15,6 @@ type jobPane struct {
 	problem string // why it is not
 	ended   bool   // the record is that of the end
 	hits    []api.LogHit
-	looked  bool // the log was searched
-	whole   bool // to its end
 	scrollPane
 }
 
@@ -124,7 +122,7 @@ func (p *jobPane) take(m *Model, msg tea.Msg) tea.Cmd {
 		p.record = msg.record
 	case troubleMsg:
 		if msg.of == p.of {
-			p.looked, p.hits, p.whole = true, msg.found.Hits, msg.found.Done
+			p.hits = msg.found.Hits
 		}
 	case newsMsg:
 		if r := m.jobs.find(p.of); msg.host == p.of.Host && r != nil && r.State.Ended() && !p.ended {

@@ -31,7 +31,6 @@ type Model struct {
 	input    *input
 	overlay  overlay
 	working  []underway // verbs under way
-	blurred  bool       // the terminal is not what the user looks at
 }
 
 // pane is one kind of place on the screen.
@@ -103,10 +102,6 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.ColorProfileMsg:
 		m.profile = msg.Profile
 		m.theme = newTheme(m.profile, m.dark)
-	case tea.FocusMsg:
-		m.blurred = false
-	case tea.BlurMsg:
-		m.blurred = true
 	case tickMsg:
 		m.now = time.Time(msg)
 		return m, tick()

@@ -26,7 +26,6 @@ func (m *Model) View() tea.View {
 	v := tea.NewView(text)
 	v.AltScreen = true
 	v.MouseMode = tea.MouseModeCellMotion
-	v.ReportFocus = true
 	v.WindowTitle = "cyclops"
 	v.Cursor = cursor
 	return v

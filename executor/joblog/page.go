@@ -55,15 +55,6 @@ func (r *Reader) backStream(t *tail, offset, size int64, stream uint8, limit int
 	return at, nil
 }
 
-// TimeAt returns when the byte at offset was written, as Unix nanoseconds; 0: not known.
-func (r *Reader) TimeAt(offset, size int64) int64 {
-	_, rec, err := r.covering(offset, size)
-	if err != nil {
-		return 0
-	}
-	return rec.time
-}
-
 // maxLineBack is how far the beginning of a line is looked for.
 const maxLineBack = 4 << 10
 
