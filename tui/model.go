@@ -70,7 +70,7 @@ func New(ctx context.Context, client Client) *Model {
 
 // Init begins to watch before anything is asked for, so that nothing is missed between the two.
 func (m *Model) Init() tea.Cmd {
-	commands := []tea.Cmd{tick(), tea.RequestBackgroundColor}
+	commands := []tea.Cmd{m.tick(), tea.RequestBackgroundColor}
 	for _, h := range m.hosts {
 		commands = append(commands, receive(h.Name, m.client.Watch(m.ctx, h.Name)))
 	}
@@ -78,7 +78,20 @@ func (m *Model) Init() tea.Cmd {
 	return tea.Batch(commands...)
 }
 
-func tick() tea.Cmd { return tea.Tick(time.Second, func(t time.Time) tea.Msg { return tickMsg(t) }) }
+// tick moves the clock on the screen, for as long as there is a screen.
+func (m *Model) tick() tea.Cmd {
+	ctx := m.ctx
+	return func() tea.Msg {
+		timer := time.NewTimer(time.Second)
+		defer timer.Stop()
+		select {
+		case now := <-timer.C:
+			return tickMsg(now)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
 
 // receive waits for the next event of a host.
 func receive(host string, events <-chan Event) tea.Cmd {
@@ -104,7 +117,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.theme = newTheme(m.profile, m.dark)
 	case tickMsg:
 		m.now = time.Time(msg)
-		return m, tick()
+		return m, m.tick()
 	case tea.KeyPressMsg:
 		return m, m.key(msg)
 	case tea.PasteMsg:
