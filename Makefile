@@ -75,6 +75,7 @@ pictures: build ## the pictures of the README, from the running program
 	@.ci/need tmux=tmux git=git ip=iproute2 $(SSH_TOOLS) $(FPGA_TOOLS)
 	docs/pictures/make.sh
 	docs/pictures/network.sh
+	docs/pictures/screen.sh
 
 clean: ## what was built; tools stay
 	rm -rf bin dist examples/*/build

@@ -14,6 +14,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/remote/connect"
+	"github.com/cyclops-fpga/cyclops/remote/fetch"
 	"github.com/cyclops-fpga/cyclops/remote/place"
 	"github.com/spf13/cobra"
 )
@@ -30,6 +31,7 @@ type App struct {
 	contact   *contact     // of the command under way; nil: nobody asked yet
 	screen    *atomic.Pointer[screen]
 	inherited inherited
+	fetching  func(fetch.Progress) // told how far a fetch is, where there is no terminal to show it on; nil: nobody
 	verbose   bool
 	asTool    bool // called as a tool, by a shim: nothing of its own when all is well
 }
@@ -109,7 +111,7 @@ with the tool's own code.
   cyclops ps                     what runs and ran
   cyclops install HOST           make a machine you reach by ssh a host`,
 		Args:              cobra.ArbitraryArgs,
-		RunE:              bare,
+		RunE:              app.bare,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -132,9 +134,12 @@ with the tool's own code.
 	return root
 }
 
-// bare is cyclops without a verb, or with a word that is none.
-func bare(root *cobra.Command, args []string) error {
-	if len(args) == 0 {
+// bare is cyclops without a verb, which on a terminal is the screen, or with a word that is none.
+func (app *App) bare(root *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0 && app.onTerminal():
+		return app.tui(root.Context(), "")
+	case len(args) == 0:
 		return root.Help()
 	}
 	hint := "cyclops --help lists the verbs; a command to run comes after cyclops run --"

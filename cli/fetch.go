@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
@@ -129,7 +130,33 @@ func (app *App) place(ctx context.Context, r fetch.Request, source fetch.Source)
 	began := time.Now()
 	status.Say(func() string { return fetchText(placer.Progress(), time.Since(began)) })
 	defer status.Say(nil)
+	told := app.tellFetching(placer)
 	err = placer.Rest(ctx, source)
+	told()
 	report, closeErr := placer.Close()
 	return report, errors.Join(err, closeErr)
+}
+
+// tellEvery is the time between two words on how far a fetch is.
+const tellEvery = 100 * time.Millisecond
+
+// tellFetching tells whoever wants to know how far a fetch is, until the function it returns is called.
+func (app *App) tellFetching(placer *fetch.Placer) (done func()) {
+	if app.fetching == nil {
+		return func() {}
+	}
+	over := make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		for every := time.Tick(tellEvery); ; {
+			select {
+			case <-every:
+				app.fetching(placer.Progress())
+			case <-over:
+				app.fetching(placer.Progress())
+				return
+			}
+		}
+	})
+	return func() { close(over); telling.Wait() }
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/caret"
 	"github.com/cyclops-fpga/cyclops/remote"
 	"github.com/cyclops-fpga/cyclops/remote/hosts"
 	"github.com/spf13/cobra"
@@ -128,7 +129,7 @@ func (l *logWriter) chunk(c api.LogChunk) error {
 
 // flush shows the beginning of an escape sequence that never came to its end.
 func (l *logWriter) flush() error {
-	return errors.Join(term.Flush(l.streams[0]), term.Flush(l.streams[1]))
+	return errors.Join(caret.Flush(l.streams[0]), caret.Flush(l.streams[1]))
 }
 
 func (l *logWriter) stamped(i int, c api.LogChunk) error {

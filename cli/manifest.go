@@ -23,7 +23,7 @@ func newManifestCommand(app *App) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newManifestShowCommand(app), newManifestVerifyCommand(app), newManifestSchemaCommand(app))
+	cmd.AddCommand(newManifestShowCommand(app), newManifestVerifyCommand(app), newManifestDiffCommand(app), newManifestSchemaCommand(app))
 	return cmd
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/caret"
 	"github.com/cyclops-fpga/cyclops/remote/connect"
 )
 
@@ -27,7 +28,7 @@ func (p *prompter) Prompt(ctx context.Context, ask connect.Prompt) (string, erro
 		defer p.status.Hold(false)
 	}
 	defer p.screen.Load().yield()()
-	safe := term.NewSafeWriter(p.Err)
+	safe := caret.New(p.Err)
 	io.WriteString(safe, ask.Text)
 	if ask.Kind == connect.PromptNotice {
 		fmt.Fprintln(p.Err)

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
@@ -60,6 +61,15 @@ type ListOptions struct {
 	Workspace string
 	Limit     int
 	Cursor    string
+
+	// What older executors do not know and leave out of account.
+	Like    string // in the name
+	Owner   string
+	Project string
+	Text    string // in all that people read of a job
+	Since   time.Time
+	Until   time.Time
+	After   *int64 // the jobs next behind this number instead of the newest; 0: the oldest
 }
 
 func (o ListOptions) query() string {
@@ -67,15 +77,26 @@ func (o ListOptions) query() string {
 	for _, s := range o.States {
 		q.Add("state", string(s))
 	}
-	for key, value := range map[string]string{"name": o.Name, "prefix": o.Prefix, "workspace": o.Workspace, "cursor": o.Cursor} {
+	for key, value := range map[string]string{"name": o.Name, "prefix": o.Prefix, "workspace": o.Workspace, "cursor": o.Cursor,
+		"like": o.Like, "owner": o.Owner, "project": o.Project, "text": o.Text, "since": moment(o.Since), "until": moment(o.Until)} {
 		if value != "" {
 			q.Set(key, value)
 		}
+	}
+	if o.After != nil {
+		q.Set("after", strconv.FormatInt(*o.After, 10))
 	}
 	if o.Limit > 0 {
 		q.Set("limit", strconv.Itoa(o.Limit))
 	}
 	return q.Encode()
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339Nano)
 }
 
 // List returns one page of jobs, newest first.

@@ -1,135 +1,133 @@
 package tui
 
 import (
-	"fmt"
-	"time"
+	"context"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/cyclops-fpga/cyclops/executor/api"
-	"github.com/cyclops-fpga/cyclops/manifest/human"
 )
 
+// jobPane is all that is known of one job.
+type jobPane struct {
+	of      Ref
+	record  Record
+	read    bool   // what the record has is here
+	problem string // why it is not
+	ended   bool   // the record is that of the end
+	hits    []api.LogHit
+	scrollPane
+}
+
+// scrollPane is what panes share that only scroll.
+type scrollPane struct {
+	first int // line at the top
+	count int // lines there are, as last drawn
+	side  int
+}
+
+func (s *scrollPane) moveBy(by motion, h int) {
+	switch {
+	case by.ends < 0:
+		s.first = 0
+	case by.ends > 0:
+		s.first = s.count
+	}
+	s.first += by.lines + by.pages*max(1, h/2)
+	s.first = max(0, min(s.first, s.count-h))
+	s.side = max(0, s.side+8*by.sideways)
+}
+
+// recordMsg is what a job's documents say.
+type recordMsg struct {
+	of     Ref
+	record Record
+	err    error
+}
+
+// troubleMsg is what the log of a job has of errors and warnings.
+type troubleMsg struct {
+	of    Ref
+	found api.LogFound
+	err   error
+}
+
 func (m *Model) openJob() tea.Cmd {
-	j, ok := m.job()
-	if !ok {
+	r := m.current()
+	if r == nil {
 		return nil
 	}
-	m.view, m.scroll, m.manifest, m.unread = jobView, 0, nil, ""
-	if j.State.Ended() {
-		return m.readManifest(j)
-	}
-	return nil
+	p := &jobPane{of: r.ref()}
+	m.push(p)
+	p.count = 1 << 20
+	return p.load(m, r)
 }
 
-func (m *Model) readManifest(j api.JobInfo) tea.Cmd {
-	ctx, client := m.ctx, m.client
+// load reads the documents and the lines of the log that tell of trouble.
+func (p *jobPane) load(m *Model, r *row) tea.Cmd {
+	ctx, client, of := m.ctx, m.client, p.of
+	p.ended = r.State.Ended()
+	record := func() tea.Msg {
+		record, err := client.Record(ctx, of)
+		return recordMsg{of, record, err}
+	}
+	return tea.Batch(record, trouble(ctx, client, of))
+}
+
+// shownTrouble is how many lines of trouble a job shows.
+const shownTrouble = 12
+
+func trouble(ctx context.Context, client Client, of Ref) tea.Cmd {
 	return func() tea.Msg {
-		record, err := client.Manifest(ctx, j.ID)
-		return manifestMsg{j.ID, record, err}
+		found, err := client.LogFind(ctx, of, LogSearch{Problems: true, Max: shownTrouble})
+		return troubleMsg{of, found, err}
 	}
 }
 
-func (m *Model) jobKey(key string) tea.Cmd {
-	switch key {
-	case "q", "esc", "h", "left":
-		m.view = jobsView
-		m.choose()
-	case "enter", "l", "right":
-		return m.openLog()
-	case "c", "r", "x":
-		return m.action(key)
-	default:
-		n := len(m.recordLines())
-		m.scroll = min(max(m.scroll+step(key, m.body(), n), 0), max(0, n-m.body()))
+func (p *jobPane) ref() Ref { return p.of }
+
+func (p *jobPane) place() place { return inJob }
+
+func (p *jobPane) title(m *Model) string {
+	if r := m.current(); r != nil && r.Name != "" {
+		return r.Name
 	}
+	return p.of.ID
+}
+
+func (p *jobPane) status(m *Model) string {
+	return m.theme.dim.paint(fit(p.of.String(), m.width-2))
+}
+
+func (p *jobPane) close() {}
+
+func (p *jobPane) move(m *Model, by motion) tea.Cmd {
+	p.count = len(p.text(m, m.width))
+	p.moveBy(by, m.body())
 	return nil
 }
 
-// recordLines renders all that is known of the selected job.
-func (m *Model) recordLines() []string {
-	j, ok := m.job()
-	if !ok {
-		return []string{m.field("job", j.ID), "it is not among the jobs that the host lists any more"}
-	}
-	lines := []string{
-		m.field("job", m.client.Host()+"/"+j.ID),
-		m.field("name", dash(j.Name)),
-		m.label("state") + paint(m.theme.state(j.State), fit(stateText(j), m.width-13)),
-	}
-	optional := func(key, text string) {
-		if text != "" {
-			lines = append(lines, m.field(key, text))
+func (p *jobPane) click(*Model, int) tea.Cmd { return nil }
+
+func (p *jobPane) take(m *Model, msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case recordMsg:
+		if msg.of != p.of {
+			return nil
+		}
+		p.read, p.problem = true, ""
+		if msg.err != nil {
+			p.problem = msg.err.Error()
+			return nil
+		}
+		p.record = msg.record
+	case troubleMsg:
+		if msg.of == p.of {
+			p.hits = msg.found.Hits
+		}
+	case newsMsg:
+		if r := m.jobs.find(p.of); msg.host == p.of.Host && r != nil && r.State.Ended() && !p.ended {
+			return p.load(m, r)
 		}
 	}
-	optional("reason", j.Reason)
-	optional("waits for", j.WaitsFor)
-	optional("command", j.Command)
-	optional("project", j.Project)
-	optional("owner", j.Owner)
-	optional("accepted", j.Accepted.In(m.now.Location()).Format(time.DateTime))
-	optional("ran", jobTime(j, m.now))
-	optional("workspace", j.Workspace)
-	optional("log", human.Size(j.LogSize))
-	optional("location", j.Location)
-	lines = append(lines, m.stepLines(j)...)
-	return append(lines, m.artifactLines(j)...)
-}
-
-func (m *Model) label(key string) string { return " " + paint(m.theme.dim, fit(key, 11)) + " " }
-
-func (m *Model) field(key, text string) string { return m.label(key) + fit(text, m.width-13) }
-
-func (m *Model) stepLines(j api.JobInfo) []string {
-	lines := []string{"", paint(m.theme.head, " STEPS")}
-	for i, s := range j.Steps {
-		name := s.Name
-		if name == "" {
-			name = fmt.Sprintf("%d", i+1)
-		}
-		lines = append(lines, " "+fit(name, 16)+" "+fit(span(s.Started, s.Ended, m.now), 8)+" "+m.stepOutcome(s))
-	}
-	return lines
-}
-
-func (m *Model) stepOutcome(s api.StepInfo) string {
-	switch {
-	case s.Started == nil:
-		return paint(m.theme.dim, "not started")
-	case s.Ended == nil:
-		return paint(m.theme.busy, "running")
-	case s.ExitCode == nil:
-		return paint(m.theme.bad, "ended by a signal")
-	case *s.ExitCode != 0:
-		return paint(m.theme.bad, fmt.Sprintf("exit code %d", *s.ExitCode))
-	}
-	return paint(m.theme.good, "exit code 0")
-}
-
-func (m *Model) artifactLines(j api.JobInfo) []string {
-	lines := []string{"", paint(m.theme.head, " ARTIFACTS")}
-	switch {
-	case !j.State.Ended():
-		return append(lines, " known when the job has ended")
-	case m.unread != "":
-		return append(lines, paint(m.theme.problem, fit(" unable to read the manifest: "+m.unread, m.width)))
-	case m.manifest == nil:
-		return append(lines, " reading…")
-	}
-	for _, a := range m.manifest.Artifacts {
-		if a.OwnLog() {
-			continue
-		}
-		name := a.Name
-		if !a.Fresh {
-			name += "  (not written by this job)"
-		}
-		lines = append(lines, " "+fit(string(a.Kind), 10)+" "+fmt.Sprintf("%10s", human.Size(a.Size))+"  "+fit(name, m.width-24))
-	}
-	for _, pattern := range m.manifest.Missing {
-		lines = append(lines, " "+paint(m.theme.warn, fit("missing", 10))+fit(" "+pattern, m.width-11))
-	}
-	if len(lines) == 2 {
-		return append(lines, " none")
-	}
-	return lines
+	return nil
 }

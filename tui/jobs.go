@@ -1,7 +1,7 @@
 package tui
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -9,148 +9,422 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
-	"github.com/cyclops-fpga/cyclops/manifest/human"
 )
 
-func (m *Model) jobsKey(key string) tea.Cmd {
-	switch key {
-	case "q":
-		return tea.Quit
-	case "esc":
-		m.filter = ""
-	case "/":
-		m.typing = true
-	case "enter", "l", "right":
-		return m.openJob()
-	case "c", "r", "x":
-		return m.action(key)
-	default:
-		m.move(key)
+// jobsPane is the table of all jobs of all hosts: those that have not ended, then the past.
+type jobsPane struct {
+	live    map[Ref]*row
+	history history
+	query   Query
+	wrong   string // why what was typed is no query
+	sort    column
+	reverse bool
+	group   grouping
+
+	view    []line // what the table has, in order
+	cursor  int    // in view
+	at      Ref    // the job under it, so that new jobs do not move the choice
+	moved   bool   // the user chose it; else the choice is the first line, whatever comes
+	top     int    // first line of view on the screen
+	marked  map[Ref]bool
+	watched map[Ref]bool
+	search  string   // what / looks for
+	toEnd   bool     // the cursor goes to the last line when the page is here
+	filters []string // that were typed before
+}
+
+// line is a job, or the heading of a group.
+type line struct {
+	row   *row
+	head  string
+	count int
+}
+
+// column is what the table is sorted by.
+type column int
+
+const (
+	byDefault column = iota // those that run, those that wait in their order, then the past
+	byName
+	byHost
+	byState
+	byAge
+	byDuration
+	columns
+)
+
+var columnNames = [columns]string{"time", "name", "host", "state", "age", "duration"}
+
+type grouping int
+
+const (
+	ungrouped grouping = iota
+	groupHost
+	groupProject
+	groupings
+)
+
+var groupNames = [groupings]string{"none", "host", "project"}
+
+func newJobsPane() *jobsPane {
+	p := &jobsPane{live: map[Ref]*row{}, marked: map[Ref]bool{}, watched: map[Ref]bool{}}
+	return p
+}
+
+// pageMsg is a page of a host's history.
+type pageMsg struct {
+	generation int
+	host       string
+	direction  direction
+	page       api.JobPage
+	err        error
+}
+
+// restart reads the history anew, from one of its ends.
+func (p *jobsPane) restart(m *Model, end direction) tea.Cmd {
+	var names []string
+	for _, h := range m.hosts {
+		if len(p.query.Hosts) == 0 || slices.Contains(p.query.Hosts, h.Name) {
+			names = append(names, h.Name)
+		}
 	}
-	m.choose()
+	if len(p.query.EndedStates()) == 0 {
+		names = nil
+	}
+	p.history.reset(names, end)
+	p.toEnd = end == fromOldest
+	return p.pull(m, end)
+}
+
+// greet reads the history of a host that is there now, or there again: what ended meanwhile too.
+// Only now, behind the first news: a job that ends between the two would be in neither.
+func (p *jobsPane) greet(m *Model, host string) tea.Cmd {
+	s := p.history.sources[host]
+	if s == nil {
+		return nil
+	}
+	s.failed = false
+	if s.bottom == 0 {
+		ask, ok := s.want(toOlder, Ask{Query: p.query})
+		if !ok {
+			return nil
+		}
+		return m.page(p.history.generation, host, toOlder, ask)
+	}
+	return tea.Batch(m.page(p.history.generation, host, afresh, Ask{Query: p.query, Limit: pageSize}), p.reach(m))
+}
+
+// pull asks every host that has more in a direction for its next page.
+func (p *jobsPane) pull(m *Model, d direction) tea.Cmd {
+	var commands []tea.Cmd
+	for _, s := range p.history.sources {
+		if !m.host(s.host).ready() {
+			s.failed = true // until it is heard of
+		}
+		base := Ask{Query: p.query}
+		if d == fromOldest {
+			var oldest int64
+			base.After = &oldest
+		}
+		if p.history.enough(s, d) {
+			continue
+		}
+		if ask, ok := s.want(d, base); ok {
+			commands = append(commands, m.page(p.history.generation, s.host, d, ask))
+		}
+	}
+	return tea.Batch(commands...)
+}
+
+func (m *Model) page(generation int, host string, d direction, ask Ask) tea.Cmd {
+	ctx, client := m.ctx, m.client
+	return func() tea.Msg {
+		page, err := client.Jobs(ctx, host, ask)
+		return pageMsg{generation, host, d, page, err}
+	}
+}
+
+func (p *jobsPane) takePage(m *Model, msg pageMsg) tea.Cmd {
+	if msg.generation != p.history.generation {
+		return nil
+	}
+	if msg.err != nil {
+		if s := p.history.sources[msg.host]; s != nil {
+			s.asked, s.failed = false, true
+		}
+		p.refresh()
+		return nil // the host's watch says what is wrong
+	}
+	d := msg.direction
+	if d == afresh {
+		p.history.freshen(msg.host, msg.page, &p.query)
+		p.refresh()
+		return nil
+	}
+	if d == fromOldest {
+		if s := p.history.sources[msg.host]; s != nil {
+			s.older = false
+		}
+		d = toNewer
+	}
+	p.history.take(msg.host, d, msg.page, &p.query)
+	p.refresh()
+	if p.toEnd {
+		p.cursor = len(p.view) - 1
+		p.hold()
+		p.toEnd = p.history.loading()
+	}
+	return p.reach(m)
+}
+
+// reach asks for more where the screen comes near the end of what is here.
+func (p *jobsPane) reach(m *Model) tea.Cmd {
+	ahead := max(pageSize/2, 2*m.height)
+	var down, up tea.Cmd
+	if p.cursor+ahead >= len(p.view) {
+		down = p.pull(m, toOlder)
+	}
+	if p.history.more(toNewer) && p.cursor-ahead <= len(p.live) {
+		up = p.pull(m, toNewer)
+	}
+	return tea.Batch(down, up)
+}
+
+// takeNews takes over what a host says of its jobs, and returns those that ended just now.
+func (p *jobsPane) takeNews(host string, e Event) (ended []*row) {
+	if e.First {
+		for ref := range p.live {
+			if ref.Host == host {
+				delete(p.live, ref)
+			}
+		}
+	}
+	for _, j := range e.News.Jobs {
+		ref, r := Ref{host, j.ID}, &row{host, j}
+		_, lived := p.live[ref]
+		switch {
+		case !j.State.Ended():
+			p.live[ref] = r
+		default:
+			delete(p.live, ref)
+			if p.query.Holds(host, &j) {
+				p.history.ended(r)
+			}
+			if lived || p.watched[ref] {
+				ended = append(ended, r)
+			}
+		}
+	}
+	for _, id := range e.News.Gone {
+		delete(p.live, Ref{host, id})
+		delete(p.marked, Ref{host, id})
+		p.history.remove(host, id)
+	}
+	p.refresh()
+	return ended
+}
+
+// refresh puts together what the table has; the choice stays on its job.
+func (p *jobsPane) refresh() {
+	rows := make([]*row, 0, len(p.live)+64)
+	for _, r := range p.live {
+		if p.query.Holds(r.host, &r.JobInfo) {
+			rows = append(rows, r)
+		}
+	}
+	slices.SortFunc(rows, liveOrder)
+	rows = append(rows, p.history.visible()...)
+	if p.sort != byDefault {
+		slices.SortStableFunc(rows, p.order)
+	} else if p.reverse {
+		slices.Reverse(rows)
+	}
+	p.view = p.grouped(rows)
+	p.follow()
+}
+
+// follow keeps the cursor on its job wherever that went.
+func (p *jobsPane) follow() {
+	if !p.moved {
+		p.cursor, p.top = 0, 0
+	} else if p.at != (Ref{}) {
+		if p.cursor < len(p.view) && p.view[max(0, p.cursor)].row != nil && p.view[p.cursor].row.ref() == p.at {
+			return
+		}
+		if i := slices.IndexFunc(p.view, func(l line) bool { return l.row != nil && l.row.ref() == p.at }); i >= 0 {
+			p.top += i - p.cursor
+			p.cursor = i
+			return
+		}
+	}
+	p.hold()
+}
+
+// hold keeps the cursor within the table and on a job.
+func (p *jobsPane) hold() {
+	p.cursor = min(max(p.cursor, 0), max(0, len(p.view)-1))
+	p.at = Ref{}
+	if p.cursor < len(p.view) {
+		if p.view[p.cursor].row == nil && p.cursor+1 < len(p.view) {
+			p.cursor++
+		}
+		if r := p.view[p.cursor].row; r != nil {
+			p.at = r.ref()
+		}
+	}
+}
+
+// liveOrder puts those that run before those that wait, newest and next first.
+func liveOrder(a, b *row) int {
+	running := func(r *row) int {
+		if r.State == manifest.Queued {
+			return 1
+		}
+		return 0
+	}
+	if c := cmp.Compare(running(a), running(b)); c != 0 {
+		return c
+	}
+	if running(a) == 1 {
+		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.host, b.host), cmp.Compare(a.Seq, b.Seq))
+	}
+	return before(a, b)
+}
+
+func (p *jobsPane) order(a, b *row) int {
+	c := 0
+	switch p.sort {
+	case byName:
+		c = strings.Compare(a.Name, b.Name)
+	case byHost:
+		c = strings.Compare(a.host, b.host)
+	case byState:
+		c = cmp.Compare(slices.Index(manifest.States, a.State), slices.Index(manifest.States, b.State))
+	case byAge:
+		c = b.Accepted.Compare(a.Accepted)
+	case byDuration:
+		c = cmp.Compare(took(b), took(a))
+	}
+	if p.reverse {
+		return -c
+	}
+	return c
+}
+
+func took(r *row) time.Duration {
+	switch {
+	case r.Started == nil:
+		return 0
+	case r.Ended == nil:
+		return 1 << 60 // it runs: longest, until it is known better
+	}
+	return r.Ended.Sub(*r.Started)
+}
+
+// grouped puts headings between the jobs of different groups.
+func (p *jobsPane) grouped(rows []*row) []line {
+	if p.group == ungrouped {
+		view := make([]line, len(rows))
+		for i, r := range rows {
+			view[i].row = r
+		}
+		return view
+	}
+	groups, names := map[string][]*row{}, []string{}
+	for _, r := range rows {
+		name := r.host
+		if p.group == groupProject {
+			name = dash(r.Project)
+		}
+		if groups[name] == nil {
+			names = append(names, name)
+		}
+		groups[name] = append(groups[name], r)
+	}
+	slices.Sort(names)
+	var view []line
+	for _, name := range names {
+		view = append(view, line{head: name, count: len(groups[name])})
+		for _, r := range groups[name] {
+			view = append(view, line{row: r})
+		}
+	}
+	return view
+}
+
+// current is the job under the cursor.
+func (p *jobsPane) current() *row {
+	if p.cursor < 0 || p.cursor >= len(p.view) {
+		return nil
+	}
+	return p.view[p.cursor].row
+}
+
+// chosen are the jobs that an action is about: those that are marked, else the one under the cursor.
+func (p *jobsPane) chosen() []*row {
+	var rows []*row
+	for _, l := range p.view {
+		if l.row != nil && p.marked[l.row.ref()] {
+			rows = append(rows, l.row)
+		}
+	}
+	if r := p.current(); len(rows) == 0 && r != nil {
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// find returns what is known of a job, or nil.
+func (p *jobsPane) find(ref Ref) *row {
+	if r := p.live[ref]; r != nil {
+		return r
+	}
+	for _, r := range p.history.rows {
+		if r.ID == ref.ID && r.host == ref.Host {
+			return r
+		}
+	}
 	return nil
 }
 
-func (m *Model) move(key string) {
-	shown := m.shown()
-	if len(shown) == 0 {
-		return
-	}
-	i := m.index(shown) + step(key, m.body()-1, len(shown))
-	m.selected = shown[min(max(i, 0), len(shown)-1)].ID
-}
-
-// step is how far a key moves in a list of n lines, page of which are on the screen.
-func step(key string, page, n int) int {
-	switch key {
-	case "j", "down":
-		return 1
-	case "k", "up":
-		return -1
-	case "g", "home":
-		return -n
-	case "G", "end":
-		return n
-	case "pgdown", "ctrl+d", "space":
-		return page
-	case "pgup", "ctrl+u":
-		return -page
-	}
-	return 0
-}
-
-// shown are the jobs that the filter lets through.
-func (m *Model) shown() []api.JobInfo {
-	want := strings.ToLower(m.filter)
-	var shown []api.JobInfo
-	for _, j := range m.jobs {
-		text := strings.Join([]string{j.ID, string(j.State), j.Name, j.Project, j.Owner, j.Command}, "\n")
-		if strings.Contains(strings.ToLower(text), want) {
-			shown = append(shown, j)
+// lookFor moves the cursor to the next job that has the searched text in it, in a direction.
+func (p *jobsPane) lookFor(step int) bool {
+	want := strings.ToLower(p.search)
+	for i := p.cursor + step; i >= 0 && i < len(p.view); i += step {
+		if r := p.view[i].row; r != nil && mentions(r.host, &r.JobInfo, want) {
+			p.cursor, p.moved = i, true
+			p.hold()
+			return true
 		}
 	}
-	return shown
+	return false
 }
 
-func (m *Model) index(shown []api.JobInfo) int {
-	return max(0, slices.IndexFunc(shown, func(j api.JobInfo) bool { return j.ID == m.selected }))
-}
-
-// choose keeps the choice among the jobs that are shown, while the table is what is shown.
-func (m *Model) choose() {
-	if shown := m.shown(); m.view == jobsView && len(shown) > 0 {
-		m.selected = shown[m.index(shown)].ID
-	} else if m.view == jobsView {
-		m.selected = ""
+// known are the values that the filter's completion offers.
+func (p *jobsPane) known(hosts []*hostState) map[string][]string {
+	sets := map[string]map[string]bool{"name": {}, "project": {}, "owner": {}}
+	for _, l := range p.view {
+		if l.row == nil {
+			continue
+		}
+		for key, value := range map[string]string{"name": l.row.Name, "project": l.row.Project, "owner": l.row.Owner} {
+			if value != "" && !strings.ContainsAny(value, " \t") && len(sets[key]) < 50 {
+				sets[key][value] = true
+			}
+		}
 	}
-}
-
-// jobLines renders the table: its head and as many jobs as there is room for.
-func (m *Model) jobLines(height int) []string {
-	shown := m.shown()
-	switch {
-	case !m.loaded && m.problem != "":
-		return wrap(m.problem, m.width-2)
-	case !m.loaded:
-		return []string{"asking " + clean(m.client.Host()) + "…"}
-	case len(m.jobs) == 0:
-		return []string{"no jobs yet. Begin one with", "", "  cyclops run -- make"}
-	case len(shown) == 0:
-		return []string{fmt.Sprintf("no job has %q in it; esc shows all", clean(m.filter))}
+	known := map[string][]string{"since": {"30m", "6h", "2d", "1w"}, "until": {"6h", "2d", "1w"}}
+	for key, set := range sets {
+		for value := range set {
+			known[key] = append(known[key], value)
+		}
+		slices.Sort(known[key])
 	}
-	lines := []string{paint(m.theme.head, m.row("STATE", "NAME", "PROJECT", "AGE", "TIME", "COMMAND", ""))}
-	cursor := m.index(shown)
-	top := max(0, min(cursor-(height-1)/2, len(shown)-(height-1)))
-	for _, j := range shown[top:min(len(shown), top+height-1)] {
-		lines = append(lines, m.jobRow(j))
+	for _, s := range manifest.States {
+		known["state"] = append(known["state"], string(s))
 	}
-	return lines
-}
-
-func (m *Model) jobRow(j api.JobInfo) string {
-	colour := m.theme.state(j.State)
-	if j.ID == m.selected {
-		return paint(m.theme.selected, m.row(stateText(j), dash(j.Name), dash(j.Project), human.Age(m.now.Sub(j.Accepted)), jobTime(j, m.now), j.Command, ""))
+	for _, h := range hosts {
+		known["host"] = append(known["host"], h.Name)
 	}
-	return m.row(stateText(j), dash(j.Name), dash(j.Project), human.Age(m.now.Sub(j.Accepted)), jobTime(j, m.now), j.Command, colour)
-}
-
-// row lays a job out; a narrow screen has no room for the project.
-func (m *Model) row(state, name, project, age, took, command, colour string) string {
-	text := " " + paint(colour, fit(state, 13)) + " "
-	left := m.width - 15
-	if m.width >= 80 {
-		text += fit(name, 14) + " " + fit(project, 12) + " "
-		left -= 28
-	} else {
-		text += fit(name, 10) + " "
-		left -= 11
-	}
-	return text + fit(age, 4) + " " + fit(took, 7) + " " + fit(command, left-13)
-}
-
-func stateText(j api.JobInfo) string {
-	switch {
-	case j.State == manifest.Queued && j.Position > 0:
-		return stateWord(j.State, fmt.Sprintf("(%d)", j.Position))
-	case j.State == manifest.Running && len(j.Steps) > 1:
-		return stateWord(j.State, fmt.Sprintf("%d/%d", j.Step+1, len(j.Steps)))
-	case j.State == manifest.Failed && j.Signal != "":
-		return stateWord(j.State, "("+j.Signal+")")
-	case j.State == manifest.Failed && j.ExitCode != nil:
-		return stateWord(j.State, fmt.Sprintf("(%d)", *j.ExitCode))
-	}
-	return string(j.State)
-}
-
-func jobTime(j api.JobInfo, now time.Time) string { return span(j.Started, j.Ended, now) }
-
-func span(from, to *time.Time, now time.Time) string {
-	switch {
-	case from == nil:
-		return "-"
-	case to == nil:
-		return human.Duration(now.Sub(*from))
-	}
-	return human.Duration(to.Sub(*from))
+	return known
 }

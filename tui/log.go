@@ -3,143 +3,326 @@ package tui
 import (
 	"context"
 	"fmt"
-	"strings"
+	"math"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/cyclops-fpga/cyclops/executor/api"
 )
 
-// logPane is an open log.
+// logPane is a job's log: a window over it, moved by pages that are read when the screen comes near
+// its ends, and by what is added while it is followed.
 type logPane struct {
-	id     string
-	chunks <-chan Chunk
-	stop   context.CancelFunc
-	ring   ring
-	follow bool // the end stays in view
-	seen   int  // number of the top line, counted from the first line that was ever kept
-	left   int  // first column
-	ended  bool
+	of         Ref
+	window     logWindow
+	size       int64 // of the log, as last heard
+	loaded     bool
+	ended      bool // nothing is added any more
+	generation int  // of the window: answers for an earlier one are dropped
+	asked      [2]bool
+
+	follow bool
+	tail   <-chan Chunk
+	stop   context.CancelFunc // of the tail; nil: none
+	quit   context.CancelFunc // of everything that the pane asked for
+	ctx    context.Context
+
+	top, sub int // line at the top, and the row of it
+	side     int
+	wrapped  bool
+	stamps   bool
+	stream   string // "", "stdout", "stderr"
+	target   int64  // offset of the line that was jumped to; -1: none
+	search   logSearch
+	trouble  string // why there is nothing to show
 }
 
-// logMsg is what arrived of a log. It names its pane: the log of before may still be on its way.
-type logMsg struct {
-	pane  *logPane
-	text  string
-	err   error
-	ended bool
+// How much one request brings.
+const (
+	backLines = 600
+	pageBytes = 512 << 10
+)
+
+// The two ends at which a window grows.
+const (
+	atFront = iota
+	atBack
+)
+
+type (
+	// logPageMsg is a part of the log for one end of the window, or for a new one around an offset.
+	logPageMsg struct {
+		pane       *logPane
+		generation int
+		front      *LogPage
+		back       *LogPage
+		anew       bool
+		around     int64
+		err        error
+	}
+	// tailMsg is what was added to the log.
+	tailMsg struct {
+		pane   *logPane
+		tail   <-chan Chunk
+		chunks []api.LogChunk
+		err    error
+		over   bool
+	}
+)
+
+func (m *Model) openLog() tea.Cmd {
+	r := m.current()
+	if r == nil {
+		return nil
+	}
+	p := newLogPane(m.ctx, r.ref())
+	p.ended = r.State.Ended()
+	m.push(p)
+	return p.jump(m, math.MaxInt64)
+}
+
+func newLogPane(ctx context.Context, of Ref) *logPane {
+	ctx, quit := context.WithCancel(ctx)
+	return &logPane{of: of, ctx: ctx, quit: quit, follow: true, target: -1}
+}
+
+func (p *logPane) ref() Ref { return p.of }
+
+func (p *logPane) place() place { return inLog }
+
+func (p *logPane) title(m *Model) string { return m.titled("log", p.of) }
+
+func (p *logPane) close() { p.quit() }
+
+// jump begins a new window around an offset; behind the end means the end.
+func (p *logPane) jump(m *Model, around int64) tea.Cmd {
+	p.generation++
+	p.asked = [2]bool{true, true}
+	p.hush()
+	ctx, client, of, stream, generation := p.ctx, m.client, p.of, p.stream, p.generation
+	return func() tea.Msg {
+		msg := logPageMsg{pane: p, generation: generation, anew: true, around: around}
+		front, err := client.LogPage(ctx, of, LogPart{From: around, Back: backLines, Limit: pageBytes, Stream: stream})
+		if err != nil {
+			msg.err = err
+			return msg
+		}
+		msg.front = &front
+		if around < front.Size {
+			back, err := client.LogPage(ctx, of, LogPart{From: front.Next, Limit: pageBytes, Stream: stream})
+			msg.back, msg.err = &back, err
+		}
+		return msg
+	}
+}
+
+// hush ends the following; what was asked for is still taken.
+func (p *logPane) hush() {
+	if p.stop != nil {
+		p.stop()
+	}
+	p.stop, p.tail = nil, nil
+}
+
+// reach reads on where the screen comes near an end of the window.
+func (p *logPane) reach(m *Model) tea.Cmd {
+	if !p.loaded {
+		return nil
+	}
+	var commands []tea.Cmd
+	near := 2 * max(50, m.height)
+	if p.top < near && p.window.from > 0 && !p.asked[atFront] {
+		commands = append(commands, p.grow(m, atFront, LogPart{From: p.window.from, Back: backLines, Limit: pageBytes, Stream: p.stream}))
+	}
+	if p.top+near > len(p.window.lines) && p.window.next < p.size && p.tail == nil && !p.asked[atBack] {
+		commands = append(commands, p.grow(m, atBack, LogPart{From: p.window.next, Limit: pageBytes, Stream: p.stream}))
+	}
+	return tea.Batch(commands...)
+}
+
+func (p *logPane) grow(m *Model, end int, part LogPart) tea.Cmd {
+	p.asked[end] = true
+	ctx, client, of, generation := p.ctx, m.client, p.of, p.generation
+	return func() tea.Msg {
+		page, err := client.LogPage(ctx, of, part)
+		msg := logPageMsg{pane: p, generation: generation, err: err}
+		if end == atFront {
+			msg.front = &page
+		} else {
+			msg.back = &page
+		}
+		return msg
+	}
+}
+
+func (p *logPane) take(m *Model, msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case logPageMsg:
+		if msg.pane == p && msg.generation == p.generation {
+			return p.takePage(m, msg)
+		}
+	case tailMsg:
+		if msg.pane == p && msg.tail == p.tail {
+			return p.takeTail(m, msg)
+		}
+	case foundMsg:
+		if msg.pane == p {
+			return p.takeFound(m, msg)
+		}
+	case countMsg:
+		if msg.pane == p && msg.search == p.search.number {
+			return p.takeCount(m, msg)
+		}
+	}
+	return nil
+}
+
+func (p *logPane) takePage(m *Model, msg logPageMsg) tea.Cmd {
+	if msg.err != nil {
+		p.asked = [2]bool{}
+		if !p.loaded {
+			p.trouble = msg.err.Error()
+		}
+		m.complain("cyclops logs "+p.of.String(), msg.err)
+		return nil
+	}
+	if msg.anew {
+		return p.begin(m, msg)
+	}
+	if msg.front != nil {
+		p.asked[atFront] = false
+		p.size = max(p.size, msg.front.Size)
+		p.top += p.window.prepend(msg.front.Chunks, msg.front.From)
+	}
+	if msg.back != nil {
+		p.asked[atBack] = false
+		p.size = max(p.size, msg.back.Size)
+		p.top -= p.window.add(msg.back.Chunks, msg.back.Next)
+	}
+	p.hold(m)
+	return p.reach(m)
+}
+
+// begin takes a new window, with the offset that it was asked around at a third of the screen.
+func (p *logPane) begin(m *Model, msg logPageMsg) tea.Cmd {
+	p.asked, p.loaded, p.trouble = [2]bool{}, true, ""
+	p.window = logWindow{from: msg.front.From, next: msg.front.From}
+	p.window.add(msg.front.Chunks, msg.front.Next)
+	p.size = msg.front.Size
+	if msg.back != nil {
+		p.window.add(msg.back.Chunks, msg.back.Next)
+		p.size = max(p.size, msg.back.Size)
+	}
+	if p.follow {
+		p.bottom(m)
+	} else {
+		p.show(m, msg.around)
+	}
+	return tea.Batch(p.listen(m), p.reach(m))
+}
+
+// show puts the line at an offset on the screen.
+func (p *logPane) show(m *Model, offset int64) {
+	p.top, p.sub = p.window.at(offset)-m.body()/3, 0
+	p.hold(m)
+}
+
+// listen follows the log from where the window ends, if that is its end.
+func (p *logPane) listen(m *Model) tea.Cmd {
+	if !p.follow || p.ended && p.window.next >= p.size || p.tail != nil {
+		return nil
+	}
+	ctx, stop := context.WithCancel(p.ctx)
+	p.stop = stop
+	p.tail = m.client.Follow(ctx, p.of, p.window.next)
+	return p.receive(p.tail)
 }
 
 // maxGulp bounds what one message brings, so that keys get their turn between two of a fast log.
 const maxGulp = 256 << 10
 
-func (m *Model) openLog() tea.Cmd {
-	ctx, stop := context.WithCancel(m.ctx)
-	m.log = &logPane{id: m.selected, stop: stop, follow: true, chunks: m.client.Follow(ctx, m.selected)}
-	m.view = logView
-	return m.log.receive()
-}
-
 // receive waits for some of the log and takes along what is there already.
-func (p *logPane) receive() tea.Cmd {
+func (p *logPane) receive(tail <-chan Chunk) tea.Cmd {
 	return func() tea.Msg {
-		var text strings.Builder
-		c, ok := <-p.chunks
-		for ok && c.Err == nil {
-			text.WriteString(c.Text)
-			if text.Len() >= maxGulp {
-				return logMsg{p, text.String(), nil, false}
+		msg := tailMsg{pane: p, tail: tail}
+		bytes := 0
+		for c, ok := <-tail; ; {
+			if !ok || c.Err != nil {
+				msg.err, msg.over = c.Err, !ok
+				return msg
+			}
+			msg.chunks = append(msg.chunks, c.LogChunk)
+			if bytes += len(c.Data); bytes >= maxGulp {
+				return msg
 			}
 			select {
-			case c, ok = <-p.chunks:
+			case c, ok = <-tail:
 			default:
-				return logMsg{p, text.String(), nil, false}
+				return msg
 			}
 		}
-		return logMsg{p, text.String(), c.Err, !ok}
 	}
 }
 
-func (m *Model) takeLog(msg logMsg) tea.Cmd {
-	if msg.pane != m.log {
-		return nil
+func (p *logPane) takeTail(m *Model, msg tailMsg) tea.Cmd {
+	for _, c := range msg.chunks {
+		if p.wants(c.Stream) {
+			p.top -= p.window.add([]api.LogChunk{c}, 0)
+		} else {
+			p.window.next = max(p.window.next, c.Offset+int64(len(c.Data)))
+		}
+		p.size = max(p.size, c.Offset+int64(len(c.Data)))
 	}
-	m.log.ring.write(msg.text)
-	m.log.ended = msg.ended
 	if msg.err != nil {
-		m.say("the log", msg.err)
+		m.complain("the log", msg.err)
 	}
-	if msg.ended {
+	if msg.over {
+		p.ended, p.tail = true, nil
+	}
+	if p.follow {
+		p.bottom(m)
+	}
+	p.hold(m)
+	if msg.over {
 		return nil
 	}
-	return m.log.receive()
+	return p.receive(p.tail)
 }
 
-func (m *Model) logKey(key string) tea.Cmd {
-	p := m.log
-	switch key {
-	case "q", "esc":
-		p.stop()
-		m.log, m.view = nil, jobView
-	case "f":
-		p.follow = !p.follow
-		p.seen = p.ring.dropped + p.bottom(m.body())
-	case "h", "left":
-		p.left = max(0, p.left-8)
-	case "l", "right":
-		p.left = min(p.left+8, maxLine)
-	case "c":
-		return m.action(key)
-	default:
-		p.move(key, m.body())
-	}
-	return nil
+func (p *logPane) wants(stream uint8) bool {
+	return p.stream == "" || stream == api.StreamUnknown || p.stream == "stdout" && stream == api.Stdout || p.stream == "stderr" && stream == api.Stderr
 }
 
-func (p *logPane) bottom(height int) int { return max(0, p.ring.len()-height) }
-
-// top is the index of the line at the top; what the ring dropped cannot be shown.
-func (p *logPane) top(height int) int {
-	if p.follow {
-		return p.bottom(height)
+// saveLog writes the log to a file here.
+func (m *Model) saveLog() tea.Cmd {
+	p, ok := m.top().(*logPane)
+	if !ok {
+		return nil
 	}
-	return min(max(0, p.seen-p.ring.dropped), p.bottom(height))
+	client, of := m.client, p.of
+	return m.open(&input{
+		label: "save to", help: "a new file on this machine; as cyclops logs " + of.String() + " >FILE",
+		accept: func(m *Model, path string) tea.Cmd {
+			if path == "" {
+				return nil
+			}
+			return m.withProgress("cyclops logs "+of.String()+" >"+path, func(ctx context.Context, told func(Progress)) (string, error) {
+				return "saved to " + path, client.SaveLog(ctx, of, path, told)
+			}, nil)
+		},
+	}, of.ID+".log")
 }
 
-// move scrolls; the end in view means following again.
-func (p *logPane) move(key string, height int) {
-	by := step(key, height-1, p.ring.len())
-	if by == 0 {
-		return
+func stampText(ns int64, zone *time.Location) string {
+	if ns == 0 {
+		return "            "
 	}
-	top := min(max(p.top(height)+by, 0), p.bottom(height))
-	p.follow = by > 0 && top == p.bottom(height)
-	p.seen = top + p.ring.dropped
+	return time.Unix(0, ns).In(zone).Format("15:04:05.000")
 }
 
-func (m *Model) logLines(height int) []string {
-	p := m.log
-	var lines []string
-	top := p.top(height)
-	for i := top; i < min(p.ring.len(), top+height); i++ {
-		lines = append(lines, cut(expandTabs(p.ring.line(i)), p.left, m.width, m.theme.colour))
+func percent(part, whole int64) string {
+	if whole <= 0 {
+		return "100 %"
 	}
-	if len(lines) == 0 && p.ended {
-		return []string{"the log is empty"}
-	}
-	return lines
-}
-
-// logTitle says where in the log the screen is.
-func (p *logPane) title(height int) string {
-	mode := "scrolled, f follows"
-	switch {
-	case p.ended:
-		mode = "complete"
-	case p.follow:
-		mode = "following"
-	}
-	text := fmt.Sprintf("log of %s · %s · line %d of %d", p.id, mode, p.ring.dropped+min(p.top(height)+height, p.ring.len()), p.ring.dropped+p.ring.len())
-	if p.ring.dropped > 0 {
-		text += fmt.Sprintf(", last %d kept", maxLines)
-	}
-	return text
+	return fmt.Sprintf("%d %%", 100*min(part, whole)/whole)
 }

@@ -2,90 +2,102 @@ package tui
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
-	"github.com/cyclops-fpga/cyclops/manifest/human"
 )
 
-type view int
-
-const (
-	jobsView view = iota
-	jobView
-	logView
-)
-
-// Model is all that the screen shows. Only Update changes it; only commands talk to the host.
+// Model is all that the screen shows. Only Update changes it; only commands talk to the hosts.
 type Model struct {
-	ctx    context.Context
-	client Client
-	theme  theme
-	now    time.Time
-	width  int
-	height int
-	view   view
-	help   bool
+	ctx     context.Context
+	client  Client
+	table   []action
+	profile colorprofile.Profile
+	dark    bool
+	theme   theme
+	now     time.Time
+	width   int
+	height  int
 
-	watch    <-chan Jobs
-	jobs     []api.JobInfo
-	loaded   bool
-	problem  string // why the host does not answer; goes when it does
-	notice   string // what came of an action; stays until dismissed
-	failed   bool   // the notice is of a failure
+	hosts []*hostState
+	jobs  *jobsPane
+	stack []pane // the last is on the screen; the first is a table that esc does not leave
+
+	notices  []notice
 	question *question
-
-	selected string // id, so that new jobs do not move the choice to another one
-	filter   string
-	typing   bool
-
-	manifest *manifest.Manifest // of the selected job, once it ended
-	unread   string             // why there is no manifest
-	scroll   int
-	log      *logPane
+	input    *input
+	overlay  overlay
+	working  []underway // verbs under way
 }
 
-// question stands until it is answered; only y does what it asks.
-type question struct {
-	text string
-	do   tea.Cmd
+// pane is one kind of place on the screen.
+type pane interface {
+	place() place
+	title(m *Model) string
+	status(m *Model) string
+	lines(m *Model, w, h int) []string
+	// move obeys keys that only move; false: it is none.
+	move(m *Model, by motion) tea.Cmd
+	// click is about a line of the pane.
+	click(m *Model, line int) tea.Cmd
+	// take gets every message that the model itself does not know.
+	take(m *Model, msg tea.Msg) tea.Cmd
+	close()
 }
 
 type (
-	tickMsg     time.Time
-	manifestMsg struct {
-		id  string
-		m   *manifest.Manifest
-		err error
-	}
-	doneMsg struct {
-		text string
-		err  error
+	tickMsg  time.Time
+	eventMsg struct {
+		host  string
+		event Event
+		from  <-chan Event
 	}
 )
 
 // New returns the Model of a screen on client.
-func New(ctx context.Context, client Client, colour bool) *Model {
-	return &Model{ctx: ctx, client: client, theme: newTheme(colour, true), now: time.Now()}
+func New(ctx context.Context, client Client) *Model {
+	m := &Model{ctx: ctx, client: client, table: actions(), profile: colorprofile.ANSI256, dark: true, now: time.Now(), jobs: newJobsPane()}
+	m.theme = newTheme(m.profile, m.dark)
+	for _, h := range client.Hosts() {
+		m.hosts = append(m.hosts, &hostState{Host: h})
+	}
+	m.stack = []pane{m.jobs}
+	return m
 }
 
-// Init begins to watch the host.
+// Init begins to watch before anything is asked for, so that nothing is missed between the two.
 func (m *Model) Init() tea.Cmd {
-	m.watch = m.client.Watch(m.ctx)
-	return tea.Batch(receive(m.watch), tick(), tea.RequestBackgroundColor)
+	commands := []tea.Cmd{m.tick(), tea.RequestBackgroundColor}
+	for _, h := range m.hosts {
+		commands = append(commands, receive(h.Name, m.client.Watch(m.ctx, h.Name)))
+	}
+	m.jobs.restart(m, fromNewest)
+	return tea.Batch(commands...)
 }
 
-func tick() tea.Cmd { return tea.Tick(time.Second, func(t time.Time) tea.Msg { return tickMsg(t) }) }
-
-// receive waits for one look at the host.
-func receive(watch <-chan Jobs) tea.Cmd {
+// tick moves the clock on the screen, for as long as there is a screen.
+func (m *Model) tick() tea.Cmd {
+	ctx := m.ctx
 	return func() tea.Msg {
-		if jobs, ok := <-watch; ok {
-			return jobs
+		timer := time.NewTimer(time.Second)
+		defer timer.Stop()
+		select {
+		case now := <-timer.C:
+			return tickMsg(now)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// receive waits for the next event of a host.
+func receive(host string, events <-chan Event) tea.Cmd {
+	return func() tea.Msg {
+		if e, ok := <-events; ok {
+			return eventMsg{host, e, events}
 		}
 		return nil
 	}
@@ -96,63 +108,179 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
+		return m, m.top().move(m, motion{})
 	case tea.BackgroundColorMsg:
-		m.theme = newTheme(m.theme.colour, msg.IsDark())
+		m.dark = msg.IsDark()
+		m.theme = newTheme(m.profile, m.dark)
+	case tea.ColorProfileMsg:
+		m.profile = msg.Profile
+		m.theme = newTheme(m.profile, m.dark)
 	case tickMsg:
 		m.now = time.Time(msg)
-		return m, tick()
-	case Jobs:
-		return m, m.takeJobs(msg)
-	case manifestMsg:
-		m.takeManifest(msg)
-	case doneMsg:
-		m.say(msg.text, msg.err)
-	case logMsg:
-		return m, m.takeLog(msg)
+		return m, m.tick()
 	case tea.KeyPressMsg:
-		return m, m.key(msg.String())
+		return m, m.key(msg)
+	case tea.PasteMsg:
+		return m, m.typed(msg)
+	case tea.MouseMsg:
+		return m, m.mouse(msg)
+	case eventMsg:
+		return m, tea.Batch(receive(msg.host, msg.from), m.takeEvent(msg.host, msg.event))
+	case pageMsg:
+		return m, m.jobs.takePage(m, msg)
+	case progressMsg:
+		return m, m.progressed(msg)
+	case doneMsg:
+		return m, m.done(msg)
+	default:
+		return m, m.pass(msg)
 	}
 	return m, nil
 }
 
-// takeJobs keeps what was known when the host does not answer.
-func (m *Model) takeJobs(look Jobs) tea.Cmd {
-	if look.Err != nil {
-		m.problem = fmt.Sprintf("%s does not answer, trying again every %s: %v", m.client.Host(), human.Duration(look.Retry), look.Err)
-		return receive(m.watch)
+// pass gives a message to every open pane: the one that waits for it may lie below another.
+func (m *Model) pass(msg tea.Msg) tea.Cmd {
+	var commands []tea.Cmd
+	if m.input != nil {
+		commands = append(commands, m.typed(msg))
 	}
-	before, known := m.job()
-	m.jobs, m.loaded, m.problem = look.Jobs, true, ""
-	after, still := m.job()
-	m.choose()
-	if m.view != jobsView && known && still && after.State.Ended() && !before.State.Ended() {
-		return tea.Batch(receive(m.watch), m.readManifest(after))
+	for _, p := range m.stack {
+		commands = append(commands, p.take(m, msg))
 	}
-	return receive(m.watch)
+	return tea.Batch(commands...)
 }
 
-func (m *Model) takeManifest(msg manifestMsg) {
-	if msg.id != m.selected {
+// takeEvent takes over what a host says; what was known of one that is lost stays on the screen.
+func (m *Model) takeEvent(name string, e Event) tea.Cmd {
+	h := m.host(name)
+	if h == nil {
+		return nil
+	}
+	if e.Err != nil {
+		h.fail(e)
+		m.jobs.refresh()
+		return nil
+	}
+	h.heard(e)
+	ended := m.jobs.takeNews(name, e)
+	commands := []tea.Cmd{m.announce(ended)}
+	for _, p := range m.stack {
+		commands = append(commands, p.take(m, newsMsg{name, e}))
+	}
+	if e.First {
+		commands = append(commands, m.jobs.greet(m, name))
+	}
+	return tea.Batch(commands...)
+}
+
+// newsMsg tells panes that something is known of a host's jobs that was not.
+type newsMsg struct {
+	host  string
+	event Event
+}
+
+func (m *Model) top() pane { return m.stack[len(m.stack)-1] }
+
+func (m *Model) push(p pane) {
+	m.overlay = nil
+	m.stack = append(m.stack, p)
+}
+
+// back leaves the place on the screen; the tables at the bottom stay.
+func (m *Model) back() {
+	if len(m.stack) < 2 {
 		return
 	}
-	m.manifest, m.unread = msg.m, ""
-	if msg.err != nil {
-		m.unread = msg.err.Error()
-	}
+	m.top().close()
+	m.stack = m.stack[:len(m.stack)-1]
 }
 
-func (m *Model) say(text string, err error) {
-	m.notice, m.failed = text, err != nil
-	if err != nil {
-		m.notice = text + ": " + err.Error()
+// home opens one of the two tables.
+func (m *Model) home(p pane) {
+	for len(m.stack) > 1 {
+		m.back()
 	}
+	m.stack[0].close()
+	m.stack[0] = p
 }
 
-// job returns the selected job as it was last seen.
-func (m *Model) job() (api.JobInfo, bool) {
-	i := slices.IndexFunc(m.jobs, func(j api.JobInfo) bool { return j.ID == m.selected })
-	if i < 0 {
-		return api.JobInfo{ID: m.selected}, false
+func (m *Model) host(name string) *hostState {
+	for _, h := range m.hosts {
+		if h.Name == name {
+			return h
+		}
 	}
-	return m.jobs[i], true
+	return nil
 }
+
+// current is the job that the place on the screen is about, as it was last heard of.
+func (m *Model) current() *row {
+	if p, ok := m.top().(interface{ ref() Ref }); ok {
+		ref := p.ref()
+		if r := m.jobs.find(ref); r != nil {
+			return r
+		}
+		return &row{host: ref.Host, JobInfo: api.JobInfo{ID: ref.ID}}
+	}
+	if m.top() == pane(m.jobs) {
+		return m.jobs.current()
+	}
+	return nil
+}
+
+// chosen are the jobs that an action is about.
+func (m *Model) chosen() []*row {
+	if m.top() == pane(m.jobs) {
+		return m.jobs.chosen()
+	}
+	if r := m.current(); r != nil {
+		return []*row{r}
+	}
+	return nil
+}
+
+func called(r *row) string {
+	if r.Name == "" {
+		return r.ref().String()
+	}
+	return clean(r.Name) + " (" + r.ref().String() + ")"
+}
+
+// titled is the title of a place about a job: with the job's name where no place before it says that.
+func (m *Model) titled(what string, ref Ref) string {
+	if len(m.stack) > 2 {
+		return what
+	}
+	if r := m.jobs.find(ref); r != nil && r.Name != "" {
+		return r.Name + " › " + what
+	}
+	return ref.ID + " › " + what
+}
+
+// announce tells of watched jobs that ended: on the screen, and by the terminal.
+func (m *Model) announce(ended []*row) tea.Cmd {
+	var commands []tea.Cmd
+	for _, r := range ended {
+		if !m.jobs.watched[r.ref()] {
+			continue
+		}
+		delete(m.jobs.watched, r.ref())
+		text := called(r) + " " + word(r.State)
+		m.say(notice{text: text, bad: r.State != manifest.Succeeded})
+		commands = append(commands, tea.Raw(notification(text)))
+	}
+	return tea.Batch(commands...)
+}
+
+func word(s manifest.State) string {
+	switch s {
+	case manifest.Cancelled, manifest.Lost:
+		return "was " + string(s)
+	case manifest.TimedOut:
+		return "timed out"
+	}
+	return string(s)
+}
+
+// notification is what makes terminals tell their user: OSC 9 where it is known, the bell everywhere.
+func notification(text string) string { return "\x1b]9;cyclops: " + clean(text) + "\x1b\\\a" }

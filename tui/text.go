@@ -1,16 +1,21 @@
 package tui
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/cyclops-fpga/cyclops/manifest/caret"
 	"github.com/mattn/go-runewidth"
 )
 
 // clean makes a host's words one safe line: controls could move the cursor, and characters that
 // turn the direction of text could make one command look like another.
 func clean(text string) string {
+	if plain(text) {
+		return text
+	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == utf8.RuneError || unicode.Is(unicode.Bidi_Control, r) {
 			return '?'
@@ -19,8 +24,138 @@ func clean(text string) string {
 	}, text)
 }
 
-// cut returns the cells of text from column from on, at most width; it keeps colours if colour.
-func cut(text string, from, width int, colour bool) string {
+// plain tells whether text is printable ASCII, one cell a byte.
+func plain(text string) bool {
+	for i := range len(text) {
+		if text[i] < 0x20 || text[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}
+
+func width(text string) int {
+	if plain(text) {
+		return len(text)
+	}
+	return runewidth.StringWidth(text)
+}
+
+// fit makes text exactly width cells wide, without what could steer the terminal, and marks what it left out.
+func fit(text string, w int) string {
+	if w <= 0 {
+		return ""
+	}
+	text = clean(text)
+	have := width(text)
+	if have > w {
+		text = runewidth.Truncate(text, w, "…")
+		have = width(text)
+	}
+	return text + spaces(w-have)
+}
+
+// fitRight puts text at the right end of its cells.
+func fitRight(text string, w int) string {
+	text = strings.TrimRight(fit(text, w), " ")
+	return spaces(w-width(text)) + text
+}
+
+const blank = "                                                                                                                                "
+
+func spaces(n int) string {
+	switch {
+	case n <= 0:
+		return ""
+	case n <= len(blank):
+		return blank[:n]
+	}
+	return strings.Repeat(" ", n)
+}
+
+// wrap breaks words for people into lines; a word that is longer than a line is broken.
+func wrap(text string, w int) []string {
+	lines := []string{}
+	line := ""
+	for _, word := range strings.Fields(clean(text)) {
+		if line != "" && width(line)+1+width(word) > w {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		for width(line)+width(word) > w && w > 1 {
+			head := runewidth.Truncate(word, max(1, w-width(line)), "")
+			if head == "" {
+				break
+			}
+			lines, line, word = append(lines, line+head), "", word[len(head):]
+		}
+		line += word
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// safeLine makes a line of a log what a terminal may be shown: colours stay, of what a progress
+// display wrote over only the last remains, and tabs become spaces.
+func safeLine(line []byte) string {
+	line = trimReturn(line)
+	if i := lastReturn(line); i >= 0 {
+		line = line[i+1:]
+	}
+	if plainBytes(line) {
+		return string(line)
+	}
+	var b strings.Builder
+	w := caret.New(&b)
+	_, _ = w.Write(line) // neither fails: a Builder takes everything
+	_ = w.Flush()
+	return expandTabs(strings.Map(noBidi, b.String()))
+}
+
+func noBidi(r rune) rune {
+	if unicode.Is(unicode.Bidi_Control, r) {
+		return '?'
+	}
+	return r
+}
+
+func trimReturn(line []byte) []byte {
+	for len(line) > 0 && line[len(line)-1] == '\r' {
+		line = line[:len(line)-1]
+	}
+	return line
+}
+
+func lastReturn(line []byte) int {
+	for i := len(line) - 1; i >= 0; i-- {
+		if line[i] == '\r' {
+			return i
+		}
+	}
+	return -1
+}
+
+func plainBytes(line []byte) bool {
+	for _, c := range line {
+		if c < 0x20 || c > 0x7e {
+			return false
+		}
+	}
+	return true
+}
+
+// cut returns the cells of text from column from on, at most w of them; colours stay if colour.
+func cut(text string, from, w int, colour bool) string {
+	if plain(text) {
+		if from >= len(text) {
+			return ""
+		}
+		return text[from:min(len(text), from+w)]
+	}
 	var b strings.Builder
 	column, painted := 0, false
 	for len(text) > 0 {
@@ -33,19 +168,27 @@ func cut(text string, from, width int, colour bool) string {
 			continue
 		}
 		r, n := utf8.DecodeRuneInString(text)
-		w := runewidth.RuneWidth(r)
-		if column+w > from+width {
+		cells := runewidth.RuneWidth(r)
+		if column+cells > from+w {
 			break
 		}
 		if column >= from {
 			b.WriteString(text[:n])
 		}
-		column, text = column+w, text[n:]
+		column, text = column+cells, text[n:]
 	}
 	if painted {
 		b.WriteString("\x1b[0m")
 	}
 	return b.String()
+}
+
+// bare is text without colours.
+func bare(text string) string {
+	if plain(text) {
+		return text
+	}
+	return cut(text, 0, 1<<30, false)
 }
 
 func sgrLength(text string) int {
@@ -55,32 +198,6 @@ func sgrLength(text string) int {
 	return strings.IndexByte(text, 'm') + 1
 }
 
-// fit makes plain text exactly width cells wide and marks what it left out.
-func fit(text string, width int) string {
-	if width <= 0 {
-		return ""
-	}
-	text = clean(text)
-	if runewidth.StringWidth(text) > width {
-		text = runewidth.Truncate(text, width, "…")
-	}
-	return text + strings.Repeat(" ", width-runewidth.StringWidth(text))
-}
-
-// wrap breaks a message into lines of whole words where they fit.
-func wrap(text string, width int) []string {
-	lines := []string{""}
-	for _, word := range strings.Fields(clean(text)) {
-		last := &lines[len(lines)-1]
-		if runewidth.StringWidth(*last)+1+runewidth.StringWidth(word) > width {
-			lines = append(lines, "")
-			last = &lines[len(lines)-1]
-		}
-		*last += " " + fit(word, min(width-1, runewidth.StringWidth(word)))
-	}
-	return lines
-}
-
 func expandTabs(line string) string {
 	if !strings.Contains(line, "\t") {
 		return line
@@ -88,11 +205,19 @@ func expandTabs(line string) string {
 	var b strings.Builder
 	for i, part := range strings.Split(line, "\t") {
 		if i > 0 {
-			b.WriteString(strings.Repeat(" ", 8-runewidth.StringWidth(cut(b.String(), 0, 1<<20, false))%8))
+			b.WriteString(spaces(8 - width(bare(b.String()))%8))
 		}
 		b.WriteString(part)
 	}
 	return b.String()
+}
+
+// counted says how many things there are.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func dash(text string) string {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cyclops-fpga/cyclops/manifest/caret"
 	xterm "golang.org/x/term"
 )
 
@@ -152,7 +153,7 @@ type above struct {
 func (a *above) Flush() error {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
-	return Flush(a.w)
+	return caret.Flush(a.w)
 }
 
 func (a *above) Write(p []byte) (int, error) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/cyclops-fpga/cyclops/manifest/caret"
 	"github.com/mattn/go-isatty"
 )
 
@@ -30,7 +31,7 @@ func (s Streams) Interactive() bool { return IsTerminal(s.In) && IsTerminal(s.Er
 // JobWriter returns where bytes of a job go: made safe on a terminal, as they are elsewhere.
 func JobWriter(o *Output) io.Writer {
 	if o.Terminal() {
-		return NewSafeWriter(o)
+		return caret.New(o)
 	}
 	return o
 }

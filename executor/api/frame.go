@@ -12,7 +12,7 @@ import (
 // FrameType says what a frame carries. The numbers cross the wire: append only.
 type FrameType uint8
 
-// The frames of a stream. The client opens with Submit or Follow; everything else follows
+// The frames of a stream. The client opens with Submit, Follow or Watch; everything else follows
 // from that. The same frames run between the daemon and a supervisor's control socket.
 const (
 	FrameError         FrameType = 1  // Error; the stream ends
@@ -43,6 +43,9 @@ const (
 	FrameStdinClosed   FrameType = 26 // ← the job takes no more input, or none of this client; nothing is wrong
 	FrameStdinTake     FrameType = 27 // → StdinTake; the daemon's word to a supervisor, for the client whose Follow names an input
 	FrameStdinOwner    FrameType = 28 // ← StdinOwner, after each StdinTake
+	FrameWatch         FrameType = 29 // → nothing; opens a stream that tells of all jobs
+	FrameNews          FrameType = 30 // ← News
+	FrameLogPage       FrameType = 31 // ← LogPage, behind the Log frames of PathLog
 )
 
 // MaxFrame is the largest payload of a frame in bytes.

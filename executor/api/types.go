@@ -100,6 +100,7 @@ type StepInfo struct {
 type JobPage struct {
 	Jobs   []JobInfo `json:"jobs"`
 	Cursor string    `json:"cursor,omitempty"` // of the next page; empty: no more
+	Newer  bool      `json:"newer,omitempty"`  // of a page that was asked for with after: there are newer ones than these
 }
 
 // CancelRequest asks to stop a job: TERM, grace, KILL to the whole process tree.

@@ -28,6 +28,8 @@ const (
 	CapIsolated   = "workspace.isolated"
 	CapConcurrent = "workspace.concurrent"
 	CapBeside     = "workspace.beside"
+	CapWatch      = "jobs.watch"
+	CapLogPages   = "log.pages"
 )
 
 // UpgradeProtocol is the token that turns an exchange into a stream of frames.
@@ -40,7 +42,7 @@ const ForwardProtocol = "cyclops-forward/1"
 const (
 	PathHello       = "/v1/hello"              // GET → Hello
 	PathStream      = "/v1/stream"             // POST with Upgrade → frames
-	PathJobs        = "/v1/jobs"               // GET ?state=&name=&prefix=&workspace=&limit=&cursor= → JobPage
+	PathJobs        = "/v1/jobs"               // GET ?state=&name=&prefix=&workspace=&limit=&cursor=&like=&owner=&project=&text=&since=&until=&after= → JobPage
 	PathJob         = "/v1/jobs/{id}"          // GET → JobInfo; DELETE → Removed
 	PathManifest    = "/v1/jobs/{id}/manifest" // GET → the manifest's bytes
 	PathSpec        = "/v1/jobs/{id}/job"      // GET → the Job document, values of variables left out
@@ -51,6 +53,8 @@ const (
 	PathEnvironment = "/v1/environment"        // POST → EnvironmentReport; reads the login environment again
 	PathDrain       = "/v1/drain"              // POST DrainRequest → Hello
 	PathForward     = "/v1/jobs/{id}/forward"  // POST ?to=HOST:PORT with Upgrade: ForwardProtocol → the bytes of a TCP connection from the job's host
+	PathLog         = "/v1/jobs/{id}/log"      // GET ?from=&back=&limit=&stream= → Log frames, LogPage, End
+	PathLogFind     = "/v1/jobs/{id}/log/find" // GET ?text=&problems=&from=&backward=&max= → LogFound
 	PathFiles       = "/v1/jobs/{id}/files"    // GET ?glob= → FileList; files of the job's workspace that the job wrote
 	PathRemove      = "/v1/remove"             // POST RemoveRequest → RemoveReply
 	PathPin         = "/v1/pin"                // POST PinRequest → PinReply

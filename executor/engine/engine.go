@@ -82,11 +82,13 @@ type Engine struct {
 	live  map[string]*job
 	seq   int64
 	stuck error // why no job is started now; nil: they are
+
+	overviews overviews
 }
 
 // New takes up what the store and the jobs' directories say, and starts what may start. Close ends it.
 func New(ctx context.Context, o Options) (*Engine, error) {
-	e := &Engine{Options: o, counted: queue.NewCounted(o.Config.Resources), started: time.Now().UTC(), live: map[string]*job{}}
+	e := &Engine{Options: o, counted: queue.NewCounted(o.Config.Resources), started: time.Now().UTC(), live: map[string]*job{}, overviews: overviews{}}
 	e.queue = queue.New(o.Config.Slots, e.counted)
 	e.ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	e.clock = watch(o.Clock)
@@ -183,5 +185,6 @@ func (e *Engine) Drain(ctx context.Context, draining bool) error {
 	defer e.mu.Unlock()
 	e.queue.Drain(draining)
 	e.startNext()
+	e.overviews.moved(e)
 	return nil
 }

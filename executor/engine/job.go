@@ -42,8 +42,9 @@ type job struct {
 	unsaid   []string   // those of them that it has not heard of
 	owner    *Watch     // whose input it is; nil: of nobody who watches, or not known yet
 
-	version  uint64 // counts the changes that a State frame tells of
-	watchers map[*Watch]struct{}
+	version   uint64 // counts the changes that a State frame tells of
+	watchers  map[*Watch]struct{}
+	overviews overviews // of the engine; nil: it was not taken up yet
 }
 
 // newJob indexes a job that a client asks for.
@@ -109,6 +110,7 @@ func (j *job) queued() queue.Job {
 // changed wakes everyone who watches.
 func (j *job) changed() {
 	j.version++
+	j.overviews.changed(j)
 	j.wake()
 }
 

@@ -46,6 +46,7 @@ func (e *Engine) begin(j *job, held map[string][]string) {
 
 // standingsChanged wakes those who watch jobs that wait: their places are not what they were.
 func (e *Engine) standingsChanged() {
+	e.overviews.moved(e)
 	for _, j := range e.live {
 		if j.row.State == manifest.Queued && len(j.watchers) > 0 {
 			j.changed()

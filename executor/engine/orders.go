@@ -51,7 +51,7 @@ func (e *Engine) Show(ctx context.Context, id string) (api.JobInfo, error) {
 	return e.info(j), nil
 }
 
-// List returns a page of jobs, newest first, and whether there are more.
+// List returns a page of jobs, newest first, and whether there are more: older ones, or newer ones behind f.After.
 func (e *Engine) List(ctx context.Context, f store.Filter) ([]api.JobInfo, bool, error) {
 	limit := f.Limit
 	f.Limit++
@@ -60,6 +60,9 @@ func (e *Engine) List(ctx context.Context, f store.Filter) ([]api.JobInfo, bool,
 		return nil, false, fmt.Errorf("unable to list jobs: %w", err)
 	}
 	more := len(rows) > limit
+	if more && f.After != 0 {
+		rows = rows[1:]
+	}
 	infos := make([]api.JobInfo, 0, len(rows))
 	e.mu.Lock()
 	defer e.mu.Unlock()

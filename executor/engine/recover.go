@@ -68,6 +68,7 @@ func (e *Engine) takeUp(ctx context.Context) error {
 	for _, row := range rows {
 		j := e.restore(ctx, row)
 		e.live[row.ID] = j
+		e.see(j)
 		if j.row.State == manifest.Running || e.hasManifest(j) {
 			e.takeUpRunning(j)
 			running = append(running, j)

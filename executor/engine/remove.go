@@ -112,6 +112,9 @@ func (e *Engine) forget(ctx context.Context, ids []string, keeps func(inUse, str
 			reply.Fail(ended[i], e.stays(ended[i], f.Err))
 			continue
 		}
+		e.mu.Lock()
+		e.overviews.gone(ended[i])
+		e.mu.Unlock()
 		g := &gone{id: ended[i], freed: bytes[i]}
 		g.paths, g.err = e.aside(f)
 		all = append(all, g)

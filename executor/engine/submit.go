@@ -262,6 +262,7 @@ func (e *Engine) admit(ctx context.Context, j *job, raw []byte, g *inputs.Gather
 	j.row.Seq = e.seq
 	e.live[j.row.ID] = j
 	e.enqueue(j)
+	e.see(j)
 	row := j.row
 	j.copied = true
 	e.mu.Unlock()
@@ -330,6 +331,7 @@ func (e *Engine) refuse(j *job, err error) {
 	delete(e.live, j.row.ID)
 	close(j.ended)
 	j.refused = err
+	e.overviews.gone(j.row.ID)
 	orphans, waiting := e.queue.Remove(j.row.ID)
 	if !waiting {
 		orphans = e.queue.Done(j.row.ID, false)

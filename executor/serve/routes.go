@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"slices"
-	"strconv"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
-	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
@@ -40,6 +37,8 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET "+api.PathSpec, answer(func(ctx context.Context, r *http.Request) (any, error) {
 		return s.Engine.Spec(ctx, r.PathValue("id"))
 	}))
+	mux.HandleFunc("GET "+api.PathLog, s.logPage)
+	mux.HandleFunc("GET "+api.PathLogFind, answer(s.logFind))
 	mux.HandleFunc("GET "+api.PathFiles, answer(s.files))
 	mux.HandleFunc("POST "+api.PathCancel, answer(asked(func(ctx context.Context, id string, in api.CancelRequest) (any, error) {
 		return s.Engine.Cancel(ctx, id, in)
@@ -127,58 +126,4 @@ func (s *Server) manifest(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", manifest.MediaType)
 		_, _ = w.Write(data)
 	}
-}
-
-// The sizes of a page.
-const (
-	defaultLimit = 50
-	maxLimit     = 1000
-)
-
-func (s *Server) list(ctx context.Context, r *http.Request) (any, error) {
-	f, err := filter(r)
-	if err != nil {
-		return nil, err
-	}
-	jobs, more, err := s.Engine.List(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	page := api.JobPage{Jobs: jobs}
-	if more {
-		page.Cursor = strconv.FormatInt(jobs[len(jobs)-1].Seq, 10)
-	}
-	return page, nil
-}
-
-func filter(r *http.Request) (store.Filter, error) {
-	q := r.URL.Query()
-	f := store.Filter{Name: q.Get("name"), Prefix: q.Get("prefix"), Workspace: q.Get("workspace"), Limit: defaultLimit}
-	for _, word := range q["state"] {
-		state := manifest.State(word)
-		if !slices.Contains(manifest.States, state) {
-			return f, api.Errorf(api.Invalid, "", "there is no state %q", word)
-		}
-		if !slices.Contains(f.States, state) {
-			f.States = append(f.States, state)
-		}
-	}
-	if f.Prefix != "" && !manifest.ValidIDPrefix(f.Prefix) {
-		return f, api.Errorf(api.Invalid, "", "%q is no beginning of a job id", f.Prefix)
-	}
-	if text := q.Get("cursor"); text != "" {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < 1 {
-			return f, api.Errorf(api.Invalid, "", "%q is no cursor", text)
-		}
-		f.Before = n
-	}
-	if text := q.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			return f, api.Errorf(api.Invalid, "", "%q is no limit", text)
-		}
-		f.Limit = min(n, maxLimit)
-	}
-	return f, nil
 }

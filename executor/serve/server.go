@@ -127,7 +127,7 @@ func (s *Server) headers(h http.Header) {
 // Hello says who answers.
 func (s *Server) Hello() api.Hello {
 	h := api.Hello{
-		API: api.Version, MinAPI: api.MinVersion, Capabilities: []string{api.CapIsolated, api.CapConcurrent, api.CapBeside},
+		API: api.Version, MinAPI: api.MinVersion, Capabilities: []string{api.CapIsolated, api.CapConcurrent, api.CapBeside, api.CapWatch, api.CapLogPages},
 		Executor: api.BuildVersion(), Store: s.StoreID, Socket: s.Socket, Data: string(s.Data), Host: s.Host, User: s.user,
 		OS: runtime.GOOS, Arch: runtime.GOARCH, PID: os.Getpid(), Clock: time.Now().UTC(),
 	}

@@ -132,6 +132,8 @@ func (st *stream) run() error {
 				return err
 			}
 			return st.follow(follow, nil)
+		case api.FrameWatch:
+			return st.watch()
 		case api.FrameSubmit:
 			submits++
 			done, err := st.submit(f, files)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"io"
+	"strings"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
@@ -25,4 +26,27 @@ func Copy(ctx context.Context, src Source, a manifest.Artifact, w io.Writer) err
 		return readFailed(a, err)
 	}
 	return verify(a, n, manifest.Sum(h.Sum(nil)))
+}
+
+// Peek returns the first bytes of one artifact, unverified: a digest is of the whole.
+func Peek(ctx context.Context, src Source, a manifest.Artifact, most int64) ([]byte, error) {
+	if err := sourcePath(a); err != nil {
+		return nil, err
+	}
+	f, err := src.Open(ctx, a.Path)
+	if err != nil {
+		return nil, readFailed(a, err)
+	}
+	defer f.Close()
+	data := make([]byte, min(max(a.Size, 0), most))
+	n, err := f.ReadAt(data, 0)
+	if err != nil && err != io.EOF {
+		return nil, readFailed(a, err)
+	}
+	return data[:n], nil
+}
+
+// Literal is the pattern that only name matches.
+func Literal(name string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`, "{", `\{`, "}", `\}`).Replace(name)
 }

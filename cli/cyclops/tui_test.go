@@ -1,0 +1,301 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/remote/sshtest"
+)
+
+// tmux is a terminal that shows what is on it.
+type tmux struct {
+	*client
+	socket string
+}
+
+// newTmux runs a shell on a terminal of 100 by 30.
+func newTmux(u *client) *tmux {
+	u.t.Helper()
+	if _, err := exec.LookPath("tmux"); err != nil && os.Getenv("CI") == "" {
+		u.t.Skip("there is no tmux")
+	}
+	u.env = append(u.env, "PATH="+binaries+":"+os.Getenv("PATH"), "TMUX=", "NO_COLOR=any", "PS1=$ ")
+	x := &tmux{u, filepath.Join(u.home, "tmux")}
+	x.do("new-session", "-d", "-x", "100", "-y", "30", "-c", u.tree, "sh")
+	u.t.Cleanup(func() { x.do("kill-server") })
+	return x
+}
+
+func (x *tmux) do(args ...string) string {
+	x.t.Helper()
+	cmd := exec.Command("tmux", append([]string{"-f", "/dev/null", "-S", x.socket}, args...)...)
+	cmd.Env, cmd.Dir = x.env, x.tree
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		x.t.Fatalf("tmux %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// see waits until all of the texts are on the screen.
+func (x *tmux) see(wants ...string) {
+	x.t.Helper()
+	x.until(strings.Join(wants, ", "), func(screen string) bool {
+		for _, want := range wants {
+			if !strings.Contains(screen, want) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (x *tmux) until(what string, ok func(screen string) bool) {
+	x.t.Helper()
+	var screen string
+	done := func() bool { screen = x.do("capture-pane", "-p"); return ok(screen) }
+	defer func() {
+		if x.t.Failed() {
+			x.t.Logf("the screen was\n%s", screen)
+		}
+	}()
+	eventually(x.t, what, done)
+}
+
+// keys types named keys; text types letters.
+func (x *tmux) keys(keys ...string) {
+	x.t.Helper()
+	for _, k := range keys {
+		x.do("send-keys", k)
+	}
+}
+
+func (x *tmux) text(text string) { x.do("send-keys", "-l", text) }
+
+// escape waits for what it leads to: a key right behind it would be Alt and that key.
+func (x *tmux) escape(wants ...string) {
+	x.t.Helper()
+	x.keys("Escape")
+	x.see(wants...)
+}
+
+// dismiss takes away every message. Only time tells Escape from Alt and the key behind it.
+func (x *tmux) dismiss() {
+	x.t.Helper()
+	for strings.Contains(x.do("capture-pane", "-p"), "dismisses") {
+		x.keys("Escape")
+		time.Sleep(300 * time.Millisecond)
+	}
+}
+
+// The screen on a terminal, over SSH, for every view and every action.
+func TestScreenOverSSH(t *testing.T) {
+	t.Parallel()
+	server := sshtest.Start(t, sshtest.Options{})
+	u := newUser(t, server)
+	config := fmt.Sprintf("host = %q\n[hosts.local]\ndata = %q\n[hosts.%s]\ndata = %q\nlink_idle = \"5s\"\n", server.Name, filepath.Join(u.home, "l"), server.Name, filepath.Join(u.home, "d"))
+	if err := os.WriteFile(filepath.Join(u.home, ".config", "cyclops", "config.toml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u.write("cyclops.toml", "name = \"blinky\"\n", 0o644)
+	x := newTmux(u)
+	x.text("echo before; cyclops")
+	x.keys("Enter")
+	x.see("No jobs yet", "cyclops run -- make", "2 hosts")
+
+	// What others begin is pushed.
+	if got := u.cyclops("", "submit", "--isolated", "--name", "ticker", "--", "sh", "-c", "echo one; printf '\\033]0;evil\\007\\n'; echo 'ERROR: [X 1] bad net' >&2; echo two; exec sleep 600"); got.code != 0 {
+		t.Fatal(got)
+	}
+	x.see("ticker", "running")
+	build := func(size string) {
+		got := u.cyclops("", "run", "--isolated", "--name", "build", "--output", "build/**", "--", "sh", "-c", "mkdir -p build/rpt; echo 'fmax 48 MHz' >build/top.rpt; head -c "+size+" /dev/zero >build/top.bin; echo WARNING: late; exit 3")
+		if got.code != 3 {
+			t.Fatal(got)
+		}
+	}
+	build("1000")
+	build("2000")
+	x.see("failed (3)", "build")
+	testScreenTable(x)
+	testScreenLog(x)
+	testScreenJob(x)
+	testScreenArtifacts(x)
+	testScreenActions(x)
+	testScreenHosts(x, server)
+	x.keys("q")
+	x.see("before")
+	if mode := strings.TrimSpace(x.do("display-message", "-p", "#{alternate_on}#{cursor_flag}#{mouse_any_flag}")); mode != "010" {
+		t.Errorf("the terminal was left as %s", mode)
+	}
+}
+
+func testScreenTable(x *tmux) {
+	x.keys("f")
+	x.text("state:fa")
+	x.keys("Tab", "Enter")
+	x.until("only failed jobs", func(s string) bool {
+		return strings.Contains(s, "filter: state:failed") && !strings.Contains(s, "ticker")
+	})
+	x.escape("ticker")
+	x.keys("b")
+	x.see("grouped by host")
+	x.keys("b", "b", "s")
+	x.see("by name")
+	x.keys("s", "s", "s", "s", "s", "/")
+	x.text("tick")
+	x.keys("Enter")
+	x.see("/tick")
+	x.escape("shown")
+	x.keys("g", "?")
+	x.see("The keys of this place: jobs", "cyclops cancel JOB…")
+	x.keys("q", ":")
+	x.text("priority")
+	x.see("moves it in the queue")
+	x.escape("enter open")
+}
+
+func testScreenLog(x *tmux) {
+	x.keys("t")
+	x.see("following", "^[]0;evil^G", "bad net")
+	x.keys("T")
+	x.see(":")
+	x.keys("o", "o")
+	x.until("stderr alone", func(s string) bool {
+		return strings.Contains(s, "only stderr") && strings.Contains(s, "bad net") && !strings.Contains(s, "two")
+	})
+	x.keys("o", "g", "e")
+	x.see("▸")
+	x.keys("/")
+	x.text("TWO")
+	x.keys("Enter")
+	x.see("no further TWO below")
+	x.dismiss()
+	x.keys("/", "C-u")
+	x.text("o")
+	x.keys("Enter")
+	x.see("/o 1 of ")
+	x.keys("w")
+	x.see("wrapped")
+	x.keys("s")
+	x.see("save to")
+	x.keys("C-u")
+	x.text("saved.log")
+	x.keys("Enter")
+	x.see("saved to saved.log")
+	if data, err := os.ReadFile(filepath.Join(x.tree, "saved.log")); err != nil || !strings.HasPrefix(string(data), "one\n\x1b]0;evil") {
+		x.t.Errorf("saved %q, %v", data, err)
+	}
+	x.keys("q")
+	x.see("WHAT")
+}
+
+func testScreenJob(x *tmux) {
+	x.keys("Enter")
+	x.see("Steps", "running", "Errors and warnings", "bad net")
+	x.do("resize-window", "-x", "60", "-y", "15")
+	x.see("state", "command")
+	x.do("resize-window", "-x", "100", "-y", "30")
+	x.keys("w")
+	x.see("1 watched")
+	x.keys("y")
+	x.see("copied " + x.server.Name + "/")
+	x.keys("!")
+	x.see("/tree")
+	x.text("echo in-the-shell-$((40+2)); exit")
+	x.keys("Enter")
+	x.see("Steps")
+	x.keys("c")
+	x.see("Cancel ticker", "[y/N]", "cyclops cancel "+x.server.Name+"/")
+	x.keys("y")
+	x.see("was cancelled")
+	x.keys("q")
+	x.see("WHAT")
+	x.dismiss()
+}
+
+func testScreenArtifacts(x *tmux) {
+	x.keys("f")
+	x.text("name:build")
+	x.keys("Enter")
+	x.until("only builds", func(s string) bool { return !strings.Contains(s, "ticker") })
+	x.keys("=")
+	x.see("changed (1)", "build/top.bin", "1000 B → 2.0 KiB")
+	x.keys("q", "a")
+	x.see("top.rpt", "report", "top.bin")
+	x.keys("v")
+	x.see("✓ verified", "match the manifest")
+	x.keys("j", "j", "Enter")
+	x.see("fmax 48 MHz")
+	x.keys("q", "k", "Enter")
+	x.see("00000000  00 00 00 00")
+	x.keys("q", "j")
+	if err := os.RemoveAll(filepath.Join(x.tree, "build")); err != nil {
+		x.t.Fatal(err)
+	}
+	x.keys("F")
+	x.see("1 file fetched")
+	if _, err := os.Stat(filepath.Join(x.tree, "build", "top.rpt")); err != nil {
+		x.t.Error(err)
+	}
+	x.keys("q")
+	x.see("WHAT")
+}
+
+func testScreenActions(x *tmux) {
+	x.keys("r")
+	x.see("cyclops retry")
+	x.until("a third build", func(s string) bool { return strings.Count(s, "failed (3)") == 3 })
+	x.keys("Space", "Space", "x")
+	x.see("Delete 2 jobs", "cyclops rm ")
+	x.keys("y")
+	x.until("one build", func(s string) bool { return strings.Count(s, "failed (3)") == 1 })
+	x.keys("x", "n", "F")
+	x.see("fetched")
+	x.dismiss()
+}
+
+func testScreenHosts(x *tmux, server *sshtest.Server) {
+	x.keys("2")
+	x.see("HOST", "ADDRESS", "local", server.Name)
+	x.keys("G", "D")
+	x.see("Drain " + server.Name + "?")
+	x.keys("y")
+	x.see("drains")
+	if got := x.cyclops("", "submit", "--", "true"); got.code != 1 || !strings.Contains(got.stderr, "draining") {
+		x.t.Error(got)
+	}
+	x.keys("R")
+	x.see("starts jobs")
+	x.keys("d")
+	x.see("doctor "+server.Name, "✓ executor")
+	x.keys("q", "u")
+	x.see("cyclops install " + server.Name)
+	x.see("it answers")
+	server.Down()
+	x.see("1 lost")
+	server.Up()
+	x.until("the host again", func(s string) bool { return !strings.Contains(s, "1 lost") })
+	x.keys("Enter")
+	x.see("filter: host:" + server.Name)
+}
+
+// Where there is no terminal cyclops alone says what it is.
+func TestBareWithoutATerminalIsHelp(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, nil)
+	if got := u.cyclops("", nil...); got.code != 0 || !strings.Contains(got.stdout, "Usage:") {
+		t.Error(got)
+	}
+	if got := u.cyclops("", "tui"); got.code != 2 || !strings.Contains(got.stderr, "needs a terminal") {
+		t.Error(errors.New(got.stderr))
+	}
+}

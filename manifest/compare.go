@@ -1,0 +1,95 @@
+package manifest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Difference is what two manifests have that is not the same.
+type Difference struct {
+	Fields   []Field  `json:"fields"` // of both jobs, the same or not
+	Appeared []Change `json:"appeared"`
+	Vanished []Change `json:"vanished"`
+	Changed  []Change `json:"changed"`
+	Same     int      `json:"same"` // artifacts
+}
+
+// Field is what both manifests say of one thing, for people.
+type Field struct {
+	Name string `json:"name"`
+	Old  string `json:"old"`
+	New  string `json:"new"`
+}
+
+// Change is an artifact that only one of two manifests has, or that is not the same in both.
+type Change struct {
+	Name string    `json:"name"`
+	Old  *Artifact `json:"old,omitempty"`
+	New  *Artifact `json:"new,omitempty"`
+}
+
+// Compare says what became of a in b. The log that Cyclops kept is left out: it is never the same.
+func Compare(a, b *Manifest) Difference {
+	d := Difference{Appeared: []Change{}, Vanished: []Change{}, Changed: []Change{}}
+	fields := func(m *Manifest) []Field {
+		git := ""
+		if g := m.Input.Git; g != nil {
+			if git = g.Commit; g.Dirty {
+				git += " with changes"
+			}
+		}
+		return []Field{
+			{Name: "state", Old: string(m.State)}, {Name: "host", Old: m.Host}, {Name: "ended", Old: m.Ended.UTC().Format("2006-01-02 15:04:05")},
+			{Name: "snapshot", Old: m.Input.Snapshot.Short()}, {Name: "commit", Old: git}, {Name: "wall", Old: seconds(m.Usage.WallSeconds)},
+			{Name: "CPU", Old: seconds(m.Usage.CPUSeconds)}, {Name: "tools", Old: tools(m)},
+		}
+	}
+	d.Fields = fields(a)
+	for i, f := range fields(b) {
+		d.Fields[i].New = f.Old
+	}
+	old := artifacts(a)
+	for _, artifact := range b.Artifacts {
+		if artifact.OwnLog() {
+			continue
+		}
+		was, there := old[artifact.Name]
+		delete(old, artifact.Name)
+		switch {
+		case !there:
+			d.Appeared = append(d.Appeared, Change{Name: artifact.Name, New: &artifact})
+		case was.Digest != artifact.Digest || was.Mode != artifact.Mode || was.Target != artifact.Target:
+			d.Changed = append(d.Changed, Change{Name: artifact.Name, Old: &was, New: &artifact})
+		default:
+			d.Same++
+		}
+	}
+	for name, was := range old {
+		d.Vanished = append(d.Vanished, Change{Name: name, Old: &was})
+	}
+	for _, all := range [][]Change{d.Appeared, d.Vanished, d.Changed} {
+		slices.SortFunc(all, func(x, y Change) int { return strings.Compare(x.Name, y.Name) })
+	}
+	return d
+}
+
+func seconds(s float64) string { return fmt.Sprintf("%.1f s", s) }
+
+func tools(m *Manifest) string {
+	var names []string
+	for _, t := range m.Tools {
+		names = append(names, t.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func artifacts(m *Manifest) map[string]Artifact {
+	all := map[string]Artifact{}
+	for _, a := range m.Artifacts {
+		if !a.OwnLog() {
+			all[a.Name] = a
+		}
+	}
+	return all
+}

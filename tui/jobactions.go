@@ -1,0 +1,284 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
+)
+
+// refs are the words of a verb for jobs.
+func refs(rows []*row) []string {
+	words := make([]string, len(rows))
+	for i, r := range rows {
+		words[i] = r.ref().String()
+	}
+	return words
+}
+
+// these names jobs in a question.
+func these(rows []*row) string {
+	if len(rows) == 1 {
+		return called(rows[0])
+	}
+	return fmt.Sprintf("%d jobs", len(rows))
+}
+
+// only keeps the jobs that an action can be about, and says why when there are none.
+func (m *Model) only(fits func(*row) bool, why string) []*row {
+	rows := slices.DeleteFunc(m.chosen(), func(r *row) bool { return !fits(r) })
+	if len(rows) == 0 {
+		m.say(notice{text: why, bad: true})
+	}
+	return rows
+}
+
+func (m *Model) cancelJobs() tea.Cmd {
+	rows := m.only(func(r *row) bool { return !r.State.Ended() }, "it has ended; there is nothing to cancel")
+	if len(rows) == 0 {
+		return nil
+	}
+	words := append([]string{"cancel"}, refs(rows)...)
+	m.ask("Cancel "+these(rows)+"?", words, func(m *Model) tea.Cmd { return m.verb(words, unmark) })
+	return nil
+}
+
+func (m *Model) removeJobs() tea.Cmd {
+	rows := m.only(func(r *row) bool { return r.State.Ended() }, "only a job that has ended can be deleted; c cancels it")
+	if len(rows) == 0 {
+		return nil
+	}
+	words := append([]string{"rm"}, refs(rows)...)
+	gone := make([]Ref, len(rows))
+	for i, r := range rows {
+		gone[i] = r.ref()
+	}
+	m.ask("Delete "+these(rows)+", with log and artifacts?", words, func(m *Model) tea.Cmd {
+		return m.verb(words, func(m *Model) tea.Cmd { return m.removed(gone) })
+	})
+	return nil
+}
+
+// removed forgets jobs, and leaves the places that are about them.
+func (m *Model) removed(gone []Ref) tea.Cmd {
+	for _, ref := range gone {
+		m.jobs.history.remove(ref.Host, ref.ID)
+		delete(m.jobs.marked, ref)
+	}
+	for len(m.stack) > 1 {
+		p, ok := m.top().(interface{ ref() Ref })
+		if !ok || !slices.Contains(gone, p.ref()) {
+			break
+		}
+		m.back()
+	}
+	m.jobs.refresh()
+	return m.jobs.reach(m)
+}
+
+func unmark(m *Model) tea.Cmd {
+	clear(m.jobs.marked)
+	return nil
+}
+
+func (m *Model) retryJobs() tea.Cmd {
+	rows := m.chosen()
+	if len(rows) == 0 {
+		return nil
+	}
+	words := append([]string{"retry"}, refs(rows)...)
+	if len(rows) > 1 {
+		m.ask("Run "+these(rows)+" again?", words, func(m *Model) tea.Cmd { return m.verb(words, unmark) })
+		return nil
+	}
+	return m.verb(words, unmark)
+}
+
+func (m *Model) reprioritise() tea.Cmd {
+	rows := m.only(func(r *row) bool { return r.State == manifest.Queued }, "only a job that waits has a place in the queue")
+	if len(rows) == 0 {
+		return nil
+	}
+	names := []string{string(manifest.Interactive), string(manifest.Normal), string(manifest.Low)}
+	return m.open(&input{
+		label: "priority", help: strings.Join(names, ", ") + "; tab completes",
+		suggest: func(string) []string { return names },
+		accept: func(m *Model, text string) tea.Cmd {
+			return m.verb(append(append([]string{"reprioritise"}, refs(rows)...), "--priority", strings.TrimSpace(text)), unmark)
+		},
+	}, "")
+}
+
+func (m *Model) fetchOutputs() tea.Cmd {
+	rows := m.only(func(r *row) bool { return r.State.Ended() }, "outputs are fetched once the job has ended")
+	var commands []tea.Cmd
+	for _, r := range rows {
+		commands = append(commands, m.fetch(r.ref(), nil))
+	}
+	return tea.Batch(commands...)
+}
+
+// fetch brings artifacts here and shows how far it is.
+func (m *Model) fetch(ref Ref, names []string) tea.Cmd {
+	words := append([]string{"fetch", ref.String()}, names...)
+	client := m.client
+	return m.withProgress(spoken(words), func(ctx context.Context, told func(Progress)) (string, error) {
+		return client.Fetch(ctx, ref, names, told)
+	}, unmark)
+}
+
+// withProgress returns the command that does work, and tells on the screen how far it is.
+func (m *Model) withProgress(shown string, work func(ctx context.Context, told func(Progress)) (string, error), then func(*Model) tea.Cmd) tea.Cmd {
+	steps := make(chan Progress, 1)
+	told := func(p Progress) {
+		select {
+		case steps <- p:
+		default: // the screen is behind; the next one will do
+		}
+	}
+	do := m.long(shown, func(ctx context.Context) (string, error) {
+		defer close(steps)
+		return work(ctx, told)
+	}, then)
+	return tea.Batch(do, await(shown, steps))
+}
+
+// progressMsg says how far work is.
+type progressMsg struct {
+	verb  string
+	at    Progress
+	steps <-chan Progress
+}
+
+func await(verb string, steps <-chan Progress) tea.Cmd {
+	return func() tea.Msg {
+		if p, ok := <-steps; ok {
+			return progressMsg{verb, p, steps}
+		}
+		return nil
+	}
+}
+
+func (m *Model) progressed(msg progressMsg) tea.Cmd {
+	for i := range m.working {
+		if w := &m.working[i]; w.verb == msg.verb && msg.at.Total > 0 {
+			w.says = fmt.Sprintf("%s of %s, %d %%  %s", human.Size(msg.at.Done), human.Size(msg.at.Total), 100*msg.at.Done/msg.at.Total, msg.verb)
+		}
+	}
+	return await(msg.verb, msg.steps)
+}
+
+func (m *Model) openShell() tea.Cmd {
+	r := m.current()
+	if r == nil {
+		return nil
+	}
+	words := []string{"shell", r.ref().String()}
+	return tea.ExecProcess(m.client.Terminal(words...), func(err error) tea.Msg { return doneMsg{verb: spoken(words), err: err} })
+}
+
+// openTree opens a shell in the tree that a job was sent from.
+func (m *Model) openTree() tea.Cmd {
+	r := m.current()
+	if r == nil {
+		return nil
+	}
+	dir := m.client.Tree(r.ref())
+	if dir == "" {
+		m.say(notice{text: "the tree that it came from is not on this machine", bad: true})
+		return nil
+	}
+	return tea.ExecProcess(localShell(dir), func(err error) tea.Msg { return doneMsg{verb: "cd " + dir, err: err} })
+}
+
+func (m *Model) copyID() tea.Cmd {
+	rows := m.chosen()
+	if len(rows) == 0 {
+		return nil
+	}
+	text := strings.Join(refs(rows), " ")
+	m.say(notice{text: "copied " + text})
+	return tea.SetClipboard(text)
+}
+
+func (m *Model) copyCommand() tea.Cmd {
+	r := m.current()
+	if r == nil {
+		return nil
+	}
+	text := againText(r, m.record(r.ref()))
+	m.say(notice{text: "copied " + text})
+	return tea.SetClipboard(text)
+}
+
+// record is what is known of a job's documents, if a place that shows them is open.
+func (m *Model) record(ref Ref) Record {
+	for _, p := range m.stack {
+		if j, ok := p.(*jobPane); ok && j.of == ref {
+			return j.record
+		}
+	}
+	return Record{}
+}
+
+// againText is the command that runs a job again from its tree.
+func againText(r *row, record Record) string {
+	words := []string{"run", "-H", r.host}
+	if record.Spec != nil && len(record.Spec.Steps) == 1 && len(record.Spec.Steps[0].Argv) > 0 {
+		return spoken(append(append(words, "--"), record.Spec.Steps[0].Argv...))
+	}
+	if record.Spec != nil && len(record.Spec.Steps) == 1 {
+		return spoken(append(words, "-c", record.Spec.Steps[0].Run))
+	}
+	if len(r.Steps) > 1 && r.Name != "" {
+		return spoken(append(words, r.Name))
+	}
+	return spoken(append(words, "-c", r.Command))
+}
+
+func (m *Model) watchJobs() tea.Cmd {
+	rows := m.only(func(r *row) bool { return !r.State.Ended() }, "it has ended already")
+	for _, r := range rows {
+		if m.jobs.watched[r.ref()] {
+			delete(m.jobs.watched, r.ref())
+		} else {
+			m.jobs.watched[r.ref()] = true
+		}
+	}
+	if n := len(m.jobs.watched); len(rows) > 0 {
+		m.say(notice{text: fmt.Sprintf("%d watched; the terminal tells when one ends", n)})
+	}
+	return nil
+}
+
+// compareJobs compares the manifests of two jobs.
+func (m *Model) compareJobs() tea.Cmd {
+	rows := m.chosen()
+	if len(rows) == 1 {
+		if r := m.previous(rows[0]); r != nil {
+			rows = []*row{r, rows[0]}
+		}
+	}
+	if len(rows) != 2 || !rows[0].State.Ended() || !rows[1].State.Ended() {
+		m.say(notice{text: "mark two jobs that have ended, or choose one that has an earlier one of its name", bad: true})
+		return nil
+	}
+	if rows[0].Accepted.After(rows[1].Accepted) {
+		rows[0], rows[1] = rows[1], rows[0]
+	}
+	return m.openCompare(rows[0], rows[1])
+}
+
+// previous is the job before r of the same name and project that is known.
+func (m *Model) previous(r *row) *row {
+	for _, other := range m.jobs.history.rows {
+		if other.Accepted.Before(r.Accepted) && other.Name == r.Name && other.Project == r.Project && other.ref() != r.ref() && (r.Name != "" || other.Command == r.Command) {
+			return other
+		}
+	}
+	return nil
+}

@@ -1,0 +1,289 @@
+package tui
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
+)
+
+func inLogs() []action {
+	log := func(do func(p *logPane, m *Model) tea.Cmd) func(m *Model) tea.Cmd {
+		return func(m *Model) tea.Cmd {
+			if p, ok := m.top().(*logPane); ok {
+				return do(p, m)
+			}
+			return nil
+		}
+	}
+	return []action{
+		{keys: []string{"f"}, places: inLog, name: "follow", says: "keeps the end in view, or stands still", verb: "logs -f JOB", hint: inLog, do: log((*logPane).toggleFollow)},
+		{keys: []string{"/"}, places: inLog, name: "search", says: "the next line with a text; small letters stand for large ones too", hint: inLog, do: log((*logPane).askSearch)},
+		{keys: []string{"n"}, places: inLog, name: "next", says: "the next line with it", do: log(func(p *logPane, m *Model) tea.Cmd { return p.again(m, false) })},
+		{keys: []string{"N"}, places: inLog, name: "previous", says: "the one before", do: log(func(p *logPane, m *Model) tea.Cmd { return p.again(m, true) })},
+		{keys: []string{"e"}, places: inLog, name: "next error", says: "the next error or warning", hint: inLog, do: log(func(p *logPane, m *Model) tea.Cmd { return p.problem(m, false) })},
+		{keys: []string{"E"}, places: inLog, name: "previous error", says: "the error or warning before", do: log(func(p *logPane, m *Model) tea.Cmd { return p.problem(m, true) })},
+		{keys: []string{"w"}, places: inLog | inText, name: "wrap", says: "wraps long lines, or cuts them", hint: inLog, do: (*Model).toggleWrap},
+		{keys: []string{"T"}, places: inLog, name: "times", says: "shows when each line was written", verb: "logs -t JOB", do: log(func(p *logPane, _ *Model) tea.Cmd { p.stamps = !p.stamps; return nil })},
+		{keys: []string{"o"}, places: inLog, name: "stream", says: "stdout and stderr, stdout alone, stderr alone", verb: "logs --stream stderr JOB", hint: inLog, do: log((*logPane).nextStream)},
+		{keys: []string{"s"}, places: inLog, name: "save", says: "writes it to a file here", verb: "logs JOB >FILE", hint: inLog, do: (*Model).saveLog},
+	}
+}
+
+func (m *Model) toggleWrap() tea.Cmd {
+	switch p := m.top().(type) {
+	case *logPane:
+		p.wrapped, p.side, p.sub = !p.wrapped, 0, 0
+		p.hold(m)
+	case *textPane:
+		p.wrapped = !p.wrapped
+		p.rewrap()
+	}
+	return nil
+}
+
+func (p *logPane) toggleFollow(m *Model) tea.Cmd {
+	if p.follow = !p.follow; !p.follow {
+		p.hush()
+		return nil
+	}
+	return p.jump(m, math.MaxInt64)
+}
+
+func (p *logPane) nextStream(m *Model) tea.Cmd {
+	p.stream = map[string]string{"": "stdout", "stdout": "stderr", "stderr": ""}[p.stream]
+	around := int64(math.MaxInt64)
+	if !p.follow && p.top < len(p.window.lines) {
+		around = p.window.lines[p.top].offset
+	}
+	return p.jump(m, around)
+}
+
+// move scrolls by rows; the end in view means following again.
+func (p *logPane) move(m *Model, by motion) tea.Cmd {
+	h := m.body()
+	switch {
+	case by.ends < 0:
+		p.follow = false
+		p.hush()
+		if p.window.from > 0 {
+			return p.jump(m, 0)
+		}
+		p.top, p.sub = 0, 0
+	case by.ends > 0:
+		p.follow = true
+		if p.window.next < p.size && p.tail == nil || !p.loaded {
+			return p.jump(m, math.MaxInt64)
+		}
+		p.bottom(m)
+		return p.listen(m)
+	case by.sideways != 0:
+		p.side = max(0, min(p.side+8*by.sideways, maxLine))
+		return nil
+	}
+	rows := by.lines + by.pages*max(1, h/2)
+	for ; rows > 0 && !p.atEnd(m); rows-- {
+		p.down(m)
+	}
+	if rows < 0 {
+		p.follow = false
+		p.hush()
+	}
+	for ; rows < 0; rows++ {
+		p.up(m)
+	}
+	p.hold(m)
+	return p.reach(m)
+}
+
+func (p *logPane) down(m *Model) {
+	if p.sub+1 < p.rowsOf(m, p.top) {
+		p.sub++
+	} else if p.top+1 < len(p.window.lines) {
+		p.top, p.sub = p.top+1, 0
+	}
+}
+
+func (p *logPane) up(m *Model) {
+	if p.sub > 0 {
+		p.sub--
+	} else if p.top > 0 {
+		p.top--
+		p.sub = p.rowsOf(m, p.top) - 1
+	}
+}
+
+// rowsOf is how many rows of the screen a line takes.
+func (p *logPane) rowsOf(m *Model, i int) int {
+	if !p.wrapped || i < 0 || i >= len(p.window.lines) {
+		return 1
+	}
+	w := p.room(m)
+	return max(1, (width(bare(safeLine([]byte(p.window.lines[i].text))))+w-1)/w)
+}
+
+// room is how many cells the text of a line has.
+func (p *logPane) room(m *Model) int {
+	w := m.width - 2
+	if p.stamps {
+		w -= 13
+	}
+	return max(10, w)
+}
+
+// bottom shows the last line at the bottom.
+func (p *logPane) bottom(m *Model) {
+	p.top, p.sub = max(0, len(p.window.lines)-1), 0
+	if len(p.window.lines) == 0 {
+		return
+	}
+	p.sub = p.rowsOf(m, p.top) - 1
+	for range m.body() - 1 {
+		p.up(m)
+	}
+}
+
+// atEnd tells whether the last row of the window is on the screen.
+func (p *logPane) atEnd(m *Model) bool {
+	rows := -p.sub
+	for i := p.top; i < len(p.window.lines); i++ {
+		if rows += p.rowsOf(m, i); rows > m.body() {
+			return false
+		}
+	}
+	return true
+}
+
+// hold keeps the screen within the window.
+func (p *logPane) hold(m *Model) {
+	p.top = max(0, min(p.top, len(p.window.lines)-1))
+	p.sub = max(0, min(p.sub, p.rowsOf(m, p.top)-1))
+	if !p.wrapped {
+		p.top = max(0, min(p.top, len(p.window.lines)-m.body()))
+	}
+}
+
+func (p *logPane) click(*Model, int) tea.Cmd { return nil }
+
+func (p *logPane) clear(m *Model) (bool, tea.Cmd) {
+	if p.search.text == "" && p.target < 0 {
+		return false, nil
+	}
+	p.search, p.target = logSearch{number: p.search.number + 1}, -1
+	return true, nil
+}
+
+// status says where in the log the screen is.
+func (p *logPane) status(m *Model) string {
+	t := &m.theme
+	mode := t.dim
+	text := "stands still"
+	switch {
+	case !p.loaded:
+		text = "reading…"
+	case p.ended && p.follow:
+		text, mode = "complete", t.good
+	case p.follow:
+		text, mode = "following", t.busy
+	case p.ended:
+		text = "complete"
+	}
+	where := ""
+	if n := len(p.window.lines); n > 0 {
+		at := p.window.lines[min(n-1, p.top+m.body()-1)].end
+		where = fmt.Sprintf(" · %s of %s, %s", human.Size(at), human.Size(p.size), percent(at, p.size))
+	}
+	streams := map[string]string{"": "", "stdout": " · only stdout", "stderr": " · only stderr"}[p.stream]
+	if p.wrapped {
+		streams += " · wrapped"
+	}
+	return mode.paint(text) + t.dim.paint(fit(where+streams+p.search.status(), m.width-2-width(text)))
+}
+
+func (p *logPane) lines(m *Model, w, h int) []string {
+	t := &m.theme
+	switch {
+	case p.trouble != "":
+		return []string{"", "  " + t.failure.paint(fit("unable to show it: "+p.trouble, w-4))}
+	case !p.loaded:
+		return []string{"", "  reading…"}
+	case len(p.window.lines) == 0 && p.ended && p.stream == "":
+		return []string{"", "  the log is empty"}
+	case len(p.window.lines) == 0:
+		return []string{"", "  nothing yet"}
+	}
+	var out []string
+	skip := p.sub
+	for i := p.top; i < len(p.window.lines) && len(out) < h; i++ {
+		rows := p.draw(m, &p.window.lines[i], w)
+		out = append(out, rows[min(skip, len(rows)):]...)
+		skip = 0
+	}
+	return out[:min(len(out), h)]
+}
+
+// draw is a line of the log as rows of the screen.
+func (p *logPane) draw(m *Model, l *logLine, w int) []string {
+	t := &m.theme
+	gutter := "  "
+	switch {
+	case p.target >= l.offset && p.target < l.end:
+		gutter = t.found.paint("▸") + " "
+	case l.stream == api.Stderr && p.stream == "":
+		gutter = t.stderr.paint("▌") + " "
+	}
+	if p.stamps {
+		gutter += t.dim.paint(stampText(l.time, m.now.Location())) + " "
+	}
+	room := p.room(m)
+	text := safeLine([]byte(l.text))
+	if !p.wrapped {
+		return []string{gutter + p.search.paint(t, cut(text, p.side, room, t.colour))}
+	}
+	var rows []string
+	for from := 0; from == 0 || from < width(bare(text)); from += room {
+		rows = append(rows, gutter+p.search.paint(t, cut(text, from, room, t.colour)))
+		gutter = spaces(w - room)
+	}
+	return rows
+}
+
+// paint marks what the search is about.
+func (s *logSearch) paint(t *theme, row string) string {
+	if s.text == "" {
+		return row
+	}
+	text := bare(row)
+	in, want := text, s.text
+	if lowered(want) == want {
+		in = lowered(text)
+	}
+	if len(in) != len(text) || !strings.Contains(in, want) {
+		return row
+	}
+	var b strings.Builder
+	for {
+		i := strings.Index(in, want)
+		if i < 0 {
+			break
+		}
+		b.WriteString(text[:i])
+		b.WriteString(t.found.paint(text[i : i+len(want)]))
+		in, text = in[i+len(want):], text[i+len(want):]
+	}
+	b.WriteString(text)
+	return b.String()
+}
+
+// lowered makes the letters of ASCII small, as the host does that searches.
+func lowered(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r | 0x20
+		}
+		return r
+	}, text)
+}

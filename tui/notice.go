@@ -1,0 +1,133 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/cyclops-fpga/cyclops/executor/api"
+)
+
+// notice is what came of something. It stays until it is dismissed; what went well, until the next.
+type notice struct {
+	verb string // of the command line, that did it
+	text string
+	hint string
+	bad  bool
+	at   time.Time
+}
+
+// question stands until it is answered; only y does what it asks.
+type question struct {
+	text string
+	verb string
+	do   func(m *Model) tea.Cmd
+}
+
+// doneMsg says what came of a verb.
+type doneMsg struct {
+	verb string
+	said string
+	err  error
+	then func(m *Model) tea.Cmd // when it went well; may be nil
+}
+
+// underway is a verb that is being done, and what is said of it.
+type underway struct{ verb, says string }
+
+const keptNotices = 20
+
+func (m *Model) say(n notice) {
+	n.at = m.now
+	m.notices = slices.DeleteFunc(m.notices, func(old notice) bool { return !old.bad })
+	m.notices = append(m.notices, n)
+	if len(m.notices) > keptNotices {
+		m.notices = m.notices[1:]
+	}
+}
+
+// readFor is how long what went well is shown at least, once keys are typed again.
+const readFor = 2 * time.Second
+
+// tidy takes away what went well and was there long enough to be read.
+func (m *Model) tidy() {
+	m.notices = slices.DeleteFunc(m.notices, func(n notice) bool { return !n.bad && m.now.Sub(n.at) >= readFor })
+}
+
+func (m *Model) complain(what string, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	m.say(notice{verb: what, text: err.Error(), hint: hintOf(err), bad: true})
+}
+
+func hintOf(err error) string {
+	var e *api.Error
+	if errors.As(err, &e) {
+		return e.Hint
+	}
+	return ""
+}
+
+// dismiss takes the newest notice away; false: there is none.
+func (m *Model) dismiss() bool {
+	if len(m.notices) == 0 {
+		return false
+	}
+	m.notices = m.notices[:len(m.notices)-1]
+	return true
+}
+
+// verb returns the command that does a verb of the command line, and shows it meanwhile.
+func (m *Model) verb(words []string, then func(m *Model) tea.Cmd) tea.Cmd {
+	shown := spoken(words)
+	return m.long(shown, func(ctx context.Context) (string, error) { return m.client.Verb(ctx, words...) }, then)
+}
+
+// long returns the command that does work which shown describes.
+func (m *Model) long(shown string, work func(ctx context.Context) (string, error), then func(m *Model) tea.Cmd) tea.Cmd {
+	m.working = append(m.working, underway{shown, shown})
+	ctx := m.ctx
+	return func() tea.Msg {
+		said, err := work(ctx)
+		return doneMsg{shown, said, err, then}
+	}
+}
+
+func (m *Model) done(msg doneMsg) tea.Cmd {
+	if i := slices.IndexFunc(m.working, func(w underway) bool { return w.verb == msg.verb }); i >= 0 {
+		m.working = slices.Delete(m.working, i, i+1)
+	}
+	if msg.err != nil {
+		m.complain(msg.verb, msg.err)
+		return nil
+	}
+	said := strings.TrimSpace(msg.said)
+	if said == "" {
+		said = "done"
+	}
+	m.say(notice{verb: msg.verb, text: said})
+	if msg.then != nil {
+		return msg.then(m)
+	}
+	return nil
+}
+
+// ask puts a question before something that destroys.
+func (m *Model) ask(text string, words []string, do func(m *Model) tea.Cmd) {
+	m.question = &question{text: text, verb: spoken(words), do: do}
+}
+
+// spoken is a verb as one types it.
+func spoken(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		if quoted[i] = w; w == "" || strings.ContainsAny(w, " \t'\"$*?;&|<>()[]{}\\`!#~") {
+			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return "cyclops " + strings.Join(quoted, " ")
+}

@@ -1,0 +1,237 @@
+package tui
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
+)
+
+// textPane shows text that is read once: a file, a report, a comparison.
+type textPane struct {
+	of      Ref
+	name    string
+	says    string // of what is shown
+	problem string
+	source  []styled // nil: it is on its way
+	rows    []styled
+	w       int
+	wrapped bool
+	key     any // what the answer is recognised by
+	scrollPane
+}
+
+// styled is a line and what it means.
+type styled struct {
+	text string
+	ink  func(t *theme) ink
+}
+
+// textMsg is what a textPane waits for.
+type textMsg struct {
+	key   any
+	lines []styled
+	says  string
+	err   error
+}
+
+func (p *textPane) ref() Ref { return p.of }
+
+func (p *textPane) place() place { return inText }
+
+func (p *textPane) title(*Model) string { return p.name }
+
+func (p *textPane) close() {}
+
+func (p *textPane) click(*Model, int) tea.Cmd { return nil }
+
+func (p *textPane) take(_ *Model, msg tea.Msg) tea.Cmd {
+	if msg, ok := msg.(textMsg); ok && msg.key == p.key {
+		if msg.err != nil {
+			p.problem = msg.err.Error()
+			return nil
+		}
+		p.source, p.says = msg.lines, msg.says
+		if p.source == nil {
+			p.source = []styled{}
+		}
+		p.rewrap()
+	}
+	return nil
+}
+
+func (p *textPane) status(m *Model) string {
+	return m.theme.dim.paint(fit(p.says, m.width-2))
+}
+
+func (p *textPane) move(m *Model, by motion) tea.Cmd {
+	if p.w != m.width {
+		p.w = m.width
+		p.rewrap()
+	}
+	p.moveBy(by, m.body())
+	return nil
+}
+
+// rewrap makes rows of the lines.
+func (p *textPane) rewrap() {
+	p.rows = p.source
+	if p.wrapped && p.w > 4 {
+		p.rows = nil
+		for _, line := range p.source {
+			for from := 0; from == 0 || from < width(bare(line.text)); from += p.w - 2 {
+				p.rows = append(p.rows, styled{cut(line.text, from, p.w-2, true), line.ink})
+			}
+		}
+	}
+	p.count = len(p.rows)
+}
+
+func (p *textPane) lines(m *Model, w, h int) []string {
+	t := &m.theme
+	switch {
+	case p.problem != "":
+		lines := []string{""}
+		for _, text := range wrap(p.problem, w-4) {
+			lines = append(lines, "  "+t.failure.paint(text))
+		}
+		return lines
+	case p.source == nil:
+		return []string{"", "  reading…"}
+	}
+	var lines []string
+	for i := max(0, min(p.first, len(p.rows)-h)); i < len(p.rows) && len(lines) < h; i++ {
+		row := cut(p.rows[i].text, p.side, w-2, t.colour)
+		if paint := p.rows[i].ink; paint != nil {
+			row = paint(t).paint(bare(row))
+		}
+		lines = append(lines, " "+row)
+	}
+	return lines
+}
+
+// mostPeek is how much of a file is shown.
+const mostPeek = 512 << 10
+
+// openArtifact shows a file, or opens or shuts a directory.
+func (m *Model) openArtifact() tea.Cmd {
+	p, ok := m.top().(*artifactsPane)
+	if !ok || p.current() == nil || p.current().gone != "" {
+		return nil
+	}
+	n := *p.current()
+	if n.dir {
+		p.folded[n.path] = !p.folded[n.path]
+		p.plant()
+		return nil
+	}
+	if n.a.Path == "log" {
+		return m.openLog()
+	}
+	ctx, client, of, a := p.ctx, m.client, p.of, n.a
+	view := &textPane{of: of, name: n.path, says: "reading…"}
+	view.key = view
+	m.push(view)
+	return func() tea.Msg {
+		data, err := client.Peek(ctx, of, a, mostPeek)
+		if err != nil {
+			return textMsg{key: view, err: err}
+		}
+		lines, kind := preview(data)
+		says := fmt.Sprintf("%s · %s · %s · %s", a.Kind, human.Size(a.Size), kind, a.Digest)
+		if int64(len(data)) < a.Size {
+			says = fmt.Sprintf("the first %s of %s · %s · cyclops cp %s:%s DEST brings all", human.Size(int64(len(data))), human.Size(a.Size), kind, of, a.Name)
+		}
+		return textMsg{key: view, lines: lines, says: says}
+	}
+}
+
+// preview shows text as text and everything else in hexadecimal.
+func preview(data []byte) (lines []styled, kind string) {
+	if isText(data) {
+		for line := range strings.Lines(string(data)) {
+			lines = append(lines, styled{text: safeLine([]byte(strings.TrimSuffix(line, "\n")))})
+		}
+		return lines, "text"
+	}
+	const hexLines = 8192
+	shown := data[:min(len(data), 16*hexLines)]
+	for line := range strings.Lines(hex.Dump(shown)) {
+		lines = append(lines, styled{text: strings.TrimSuffix(line, "\n")})
+	}
+	return lines, "binary"
+}
+
+// isText tells text from what no one reads: a NUL, or bytes that are no UTF-8.
+func isText(data []byte) bool {
+	head := data[:min(len(data), 8<<10)]
+	for i := 0; i < len(head); {
+		r, n := utf8.DecodeRune(head[i:])
+		if r == 0 || r == utf8.RuneError && n == 1 && i+utf8.UTFMax < len(head) {
+			return false
+		}
+		i += n
+	}
+	return true
+}
+
+// openCompare shows what appeared, vanished and changed between two manifests.
+func (m *Model) openCompare(a, b *row) tea.Cmd {
+	ctx, client, first, second := m.ctx, m.client, a.ref(), b.ref()
+	view := &textPane{of: second, name: "compare", says: "cyclops manifest diff " + first.String() + " " + second.String()}
+	view.key = view
+	m.push(view)
+	return func() tea.Msg {
+		one, err := client.Record(ctx, first)
+		if err != nil {
+			return textMsg{key: view, err: err}
+		}
+		two, err := client.Record(ctx, second)
+		if err != nil {
+			return textMsg{key: view, err: err}
+		}
+		lines := compared(one.Manifest, two.Manifest)
+		return textMsg{key: view, lines: lines, says: view.says}
+	}
+}
+
+// compared is the comparison of two manifests as lines.
+func compared(a, b *manifest.Manifest) []styled {
+	d := manifest.Compare(a, b)
+	bold := func(t *theme) ink { return t.head }
+	lines := []styled{{text: fmt.Sprintf("%-11s %-34s %s", "", a.Job, b.Job), ink: bold}}
+	for _, f := range d.Fields {
+		line := styled{text: fmt.Sprintf("%-11s %s %s", f.Name, fit(f.Old, 34), clean(f.New))}
+		if f.Old != f.New {
+			line.ink = func(t *theme) ink { return t.differ }
+		}
+		lines = append(lines, line)
+	}
+	section := func(head, sign string, changes []manifest.Change, paint func(t *theme) ink) {
+		if len(changes) == 0 {
+			return
+		}
+		lines = append(lines, styled{}, styled{text: fmt.Sprintf("%s (%d)", head, len(changes)), ink: bold})
+		for _, c := range changes {
+			lines = append(lines, styled{text: sign + " " + changeText(c), ink: paint})
+		}
+	}
+	section("appeared", "+", d.Appeared, func(t *theme) ink { return t.added })
+	section("vanished", "-", d.Vanished, func(t *theme) ink { return t.removed })
+	section("changed", "~", d.Changed, func(t *theme) ink { return t.differ })
+	return append(lines, styled{}, styled{text: fmt.Sprintf("%d files are the same", d.Same), ink: func(t *theme) ink { return t.dim }})
+}
+
+func changeText(c manifest.Change) string {
+	switch {
+	case c.Old == nil:
+		return fit(c.Name, 40) + " " + fitRight(human.Size(c.New.Size), 10)
+	case c.New == nil:
+		return fit(c.Name, 40) + " " + fitRight(human.Size(c.Old.Size), 10)
+	}
+	return fit(c.Name, 40) + " " + fitRight(human.Size(c.Old.Size), 10) + " → " + human.Size(c.New.Size)
+}
