@@ -220,6 +220,9 @@ func (c *client) acceptance(id string) (again bool, err error) {
 		return false, err
 	}
 	f, err := api.ReadFrame(r, nil)
+	for err == nil && f.Type == api.FramePong { // a submit that takes long is being worked on
+		f, err = api.ReadFrame(r, nil)
+	}
 	if err != nil {
 		return false, err
 	}

@@ -128,7 +128,10 @@ func TestACancelIsToldOnlyOnceItIsRecorded(t *testing.T) {
 		told <- h.call("POST", "/v1/jobs/"+waiting.ID+"/cancel", api.CancelRequest{}, nil)
 	}()
 	c := h.follow(api.Follow{Job: waiting.ID})
-	c.await("it waits no more", func() bool { return c.state() == manifest.Cancelled })
+	c.await("it left the queue", func() bool { return len(c.states) > 0 && c.states[len(c.states)-1].Position == 0 })
+	if state := c.state(); state != manifest.Queued {
+		t.Errorf("it is called %s before that is durable", state)
+	}
 	select {
 	case err := <-told:
 		t.Errorf("it was told before it was recorded: %v", err)

@@ -152,7 +152,7 @@ func withLog(most int64, options ...func(*manifest.Job)) func(*testing.T) (*job,
 
 func TestALogOverItsLimitEndsTheJob(t *testing.T) {
 	t.Parallel()
-	j, m := withLog(100_000, sh("yes 0123456789"))(t)
+	j, m := withLog(100_000, sh("exec yes 0123456789"))(t)
 	if m.State != manifest.Failed || m.Signal != "TERM" {
 		t.Errorf("%s by %q", m.State, m.Signal)
 	}
