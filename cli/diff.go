@@ -22,7 +22,7 @@ func newManifestDiffCommand(app *App) *cobra.Command {
 	var host string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "diff JOB|MANIFEST JOB|MANIFEST",
+		Use:   "diff JOB|MANIFEST OTHER",
 		Short: "Compare what two jobs left",
 		Long:  "Compare two manifests: artifacts that appeared, vanished and changed, and what else is not the same of the jobs.\n" + jobHelp,
 		Args:  cobra.ExactArgs(2),

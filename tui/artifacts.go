@@ -198,7 +198,7 @@ func (p *artifactsPane) all() {
 	}
 }
 
-func (p *artifactsPane) clear(*Model) (bool, tea.Cmd) {
+func (p *artifactsPane) clear(*Model) (bool, tea.Cmd) { //nolint:unparam // as the other panes, one of which has something to do
 	if len(p.marked) == 0 {
 		return false, nil
 	}

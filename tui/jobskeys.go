@@ -95,7 +95,7 @@ func (m *Model) askSearch() tea.Cmd {
 	from := p.cursor
 	return m.open(&input{
 		label: "/", help: "the next job with this in it; n and N go on",
-		change: func(m *Model, text string) tea.Cmd {
+		change: func(_ *Model, text string) tea.Cmd {
 			p.search, p.cursor = text, from-1
 			if text == "" || !p.lookFor(1) {
 				p.cursor = from

@@ -96,7 +96,7 @@ func onJobs() []action {
 		{keys: []string{"s"}, places: inJobs, name: "sort", says: "by the next column", do: (*Model).sortJobs},
 		{keys: []string{"S"}, places: inJobs, name: "reverse", says: "the other way round", do: (*Model).reverseJobs},
 		{keys: []string{"b"}, places: inJobs, name: "group", says: "by host, by project, or not", do: (*Model).groupJobs},
-		{keys: []string{"="}, places: inJobs | inJob | inArtifacts, name: "compare", says: "manifests of two jobs: the two that are marked, or this one and the one before of its name", verb: "manifest diff JOB JOB", do: (*Model).compareJobs},
+		{keys: []string{"="}, places: inJobs | inJob | inArtifacts, name: "compare", says: "manifests of two jobs: the two that are marked, or this one and the one before of its name", verb: "manifest diff JOB OTHER", do: (*Model).compareJobs},
 	}
 }
 

@@ -168,7 +168,7 @@ func (p *logPane) hold(m *Model) {
 
 func (p *logPane) click(*Model, int) tea.Cmd { return nil }
 
-func (p *logPane) clear(m *Model) (bool, tea.Cmd) {
+func (p *logPane) clear(*Model) (bool, tea.Cmd) { //nolint:unparam // as the other panes, one of which has something to do
 	if p.search.text == "" && p.target < 0 {
 		return false, nil
 	}

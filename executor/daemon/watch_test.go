@@ -62,7 +62,9 @@ func TestWatchTellsOfEveryJob(t *testing.T) {
 	w.until("what there is", func() bool { return w.jobs[first].State == manifest.Running && w.status.Slots == 1 })
 	second := h.submit(job("true", "b"), nil).accepted.Job.ID
 	third := h.submit(job("true", "c"), nil).accepted.Job.ID
-	w.until("those that wait", func() bool { return w.jobs[second].Position == 1 && w.jobs[third].Position == 2 && w.status.Queued == 2 })
+	w.until("those that wait", func() bool {
+		return w.jobs[second].Position == 1 && w.jobs[third].Position == 2 && w.status.Queued == 2
+	})
 	if err := h.call("POST", "/v1/jobs/"+second+"/cancel", api.CancelRequest{}, nil); err != nil {
 		t.Fatal(err)
 	}
