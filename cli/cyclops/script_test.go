@@ -131,11 +131,15 @@ func setupSSH(env *testscript.Env, server *sshtest.Server, home, data string) er
 	return os.WriteFile(filepath.Join(home, ".config", "cyclops", "config.toml"), []byte(config), 0o600)
 }
 
-// cleanUp stops what a script or a test started and left: the executor, jobs that were to go on, the link.
-func cleanUp(home, data string) {
+func stopDaemon(home, data string) {
 	stop := exec.Command(filepath.Join(binaries, "cyclopsd"), "stop", "--data", data)
 	stop.Env = append(os.Environ(), "HOME="+home)
 	_ = stop.Run()
+}
+
+// cleanUp stops what a script or a test started and left: the executor, jobs that were to go on, the link.
+func cleanUp(home, data string) {
+	stopDaemon(home, data)
 	endBelow(home)
 	_ = os.RemoveAll(home)
 }

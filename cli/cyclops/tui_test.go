@@ -105,6 +105,7 @@ func TestScreenOverSSH(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(u.home, ".config", "cyclops", "config.toml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { stopDaemon(u.home, filepath.Join(u.home, "l")) })
 	u.write("cyclops.toml", "name = \"blinky\"\n", 0o644)
 	x := newTmux(u)
 	x.text("echo before; cyclops")

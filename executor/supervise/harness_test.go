@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/environ"
 	"github.com/cyclops-fpga/cyclops/executor/joblog"
@@ -155,6 +157,7 @@ func (j *job) begin() {
 		j.t.Fatal(err)
 	}
 	j.process = p
+	j.t.Cleanup(j.endAnyway)
 	if j.conn, err = Dial(ctx, j.data, j.ID); err != nil {
 		if _, merr := os.Stat(j.data.Manifest(j.ID)); merr != nil {
 			j.t.Fatal(err)
@@ -164,6 +167,20 @@ func (j *job) begin() {
 	}
 	j.w = api.NewFrameWriter(j.conn)
 	go j.listen()
+}
+
+// endAnyway leaves nothing of a job whose test has failed.
+func (j *job) endAnyway() {
+	select {
+	case <-j.process.done:
+		return
+	default:
+	}
+	unix.Kill(j.process.PID, unix.SIGKILL)
+	<-j.process.done
+	if _, err := KillMarked(context.Background(), j.data, j.ID); err != nil {
+		j.t.Error(err)
+	}
 }
 
 func (j *job) listen() {
