@@ -344,7 +344,7 @@ func TestAnInteractiveShellOnATerminal(t *testing.T) {
 	j.awaitText("Stopped")
 	at = j.typed(at, "kill %1; wait; echo e''nd\n")
 	j.awaitText("end\r\n")
-	j.typed(at, "exit 4\n")
+	j.typed(at, "exit 4\nexit 4\n") // the first only warns while the shell has not heard of the end of its job
 	wantExit(t, j.end(), manifest.Failed, 4)
 	assertNothingLeft(t, j)
 }
