@@ -23,7 +23,7 @@ import (
 )
 
 // soon bounds every wait of a test for something that should be there at once.
-const soon = 20 * time.Second
+const soon = 120 * time.Second
 
 // console is a terminal with a program on it. It stays when the program goes.
 type console struct {
