@@ -272,7 +272,7 @@ func TestLogWindowIsTheLog(t *testing.T) {
 func TestNothingOfALogSteersTheTerminal(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"\x1b[31mred\x1b[0m": "\x1b[31mred\x1b[0m", "\x1b]0;evil\a": "^[]0;evil^G", "10%\r99%\r": "99%", "a\tb": "a       b", "\x1b[2J": "^[[2J", "x\u202ey": "x?y", "\x9b31m": "M-^[31m",
+		"\x1b[31mred\x1b[0m": "\x1b[31mred\x1b[0m", "\x1b]0;evil\a": "^[]0;evil^G", "10%\r99%\r": "99%", "a\tb": "a       b", "\x1b[2J": "^[[2J", "x\u202ey": "x?y", "\x9b31m": "M-^[31m", "a\nb": "a b",
 	} {
 		if got := safeLine([]byte(in)); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
@@ -282,6 +282,7 @@ func TestNothingOfALogSteersTheTerminal(t *testing.T) {
 
 func FuzzSafeLine(f *testing.F) {
 	f.Add([]byte("\x1b[31mred\x1b[0m\ttab\r\x1b]0;t\a"), 7, 20)
+	f.Add([]byte("two\nlines"), 0, 20)
 	f.Fuzz(func(t *testing.T, line []byte, from, w int) {
 		from, w = min(max(from, 0), 500), min(max(w, 1), 500)
 		row := cut(safeLine(line), from, w, true)

@@ -113,11 +113,15 @@ func safeLine(line []byte) string {
 	w := caret.New(&b)
 	_, _ = w.Write(line) // neither fails: a Builder takes everything
 	_ = w.Flush()
-	return expandTabs(strings.Map(noBidi, b.String()))
+	return expandTabs(strings.Map(inOneLine, b.String()))
 }
 
-func noBidi(r rune) rune {
-	if unicode.Is(unicode.Bidi_Control, r) {
+// inOneLine keeps a character from leaving its row or from turning what stands beside it around.
+func inOneLine(r rune) rune {
+	switch {
+	case r == '\n':
+		return ' '
+	case unicode.Is(unicode.Bidi_Control, r):
 		return '?'
 	}
 	return r
