@@ -8,7 +8,7 @@ import (
 
 // Difference is what two manifests have that is not the same.
 type Difference struct {
-	Fields   []Field  `json:"fields"` // of both jobs, the same or not
+	Fields   []Field  `json:"fields"` // of both jobs, the same or not; none that neither has
 	Appeared []Change `json:"appeared"`
 	Vanished []Change `json:"vanished"`
 	Changed  []Change `json:"changed"`
@@ -33,15 +33,9 @@ type Change struct {
 func Compare(a, b *Manifest) Difference {
 	d := Difference{Appeared: []Change{}, Vanished: []Change{}, Changed: []Change{}}
 	fields := func(m *Manifest) []Field {
-		git := ""
-		if g := m.Input.Git; g != nil {
-			if git = g.Commit; g.Dirty {
-				git += " with changes"
-			}
-		}
 		return []Field{
 			{Name: "state", Old: string(m.State)}, {Name: "host", Old: m.Host}, {Name: "ended", Old: m.Ended.UTC().Format("2006-01-02 15:04:05")},
-			{Name: "snapshot", Old: m.Input.Snapshot.Short()}, {Name: "commit", Old: git}, {Name: "wall", Old: seconds(m.Usage.WallSeconds)},
+			{Name: "snapshot", Old: m.Input.Snapshot.Short()}, {Name: "commit", Old: commit(m.Input.Git)}, {Name: "wall", Old: seconds(m.Usage.WallSeconds)},
 			{Name: "CPU", Old: seconds(m.Usage.CPUSeconds)}, {Name: "tools", Old: tools(m)},
 		}
 	}
@@ -49,6 +43,7 @@ func Compare(a, b *Manifest) Difference {
 	for i, f := range fields(b) {
 		d.Fields[i].New = f.Old
 	}
+	d.Fields = slices.DeleteFunc(d.Fields, func(f Field) bool { return f.Old == "" && f.New == "" })
 	old := artifacts(a)
 	for _, artifact := range b.Artifacts {
 		if artifact.OwnLog() {
@@ -75,6 +70,21 @@ func Compare(a, b *Manifest) Difference {
 }
 
 func seconds(s float64) string { return fmt.Sprintf("%.1f s", s) }
+
+// commit is what a tree stood on. Before the first commit there is none.
+func commit(g *Git) string {
+	if g == nil {
+		return ""
+	}
+	text := "none yet"
+	if g.Commit != "" {
+		text = g.Commit[:min(len(g.Commit), 12)]
+	}
+	if g.Dirty {
+		text += ", with changes"
+	}
+	return text
+}
 
 func tools(m *Manifest) string {
 	var names []string

@@ -161,18 +161,22 @@ func (m *Model) askDoctor() tea.Cmd {
 }
 
 func checkLines(checks []check) []styled {
+	const column = 18
 	var lines []styled
+	add := func(sign, name, text string, ink func(t *theme) ink) {
+		lines = append(lines, styled{text: fmt.Sprintf("%s %-15s %s", sign, name, clean(text)), ink: ink, hang: column})
+	}
 	for _, c := range checks {
-		line := styled{text: fmt.Sprintf("✓ %-15s %s", c.Name, clean(c.Text)), ink: func(t *theme) ink { return t.good }}
 		switch c.Verdict {
 		case "warn":
-			line = styled{text: fmt.Sprintf("! %-15s %s", c.Name, clean(c.Text)), ink: func(t *theme) ink { return t.warn }}
+			add("!", c.Name, c.Text, func(t *theme) ink { return t.warn })
 		case "fail":
-			line = styled{text: fmt.Sprintf("✗ %-15s %s", c.Name, clean(c.Text)), ink: func(t *theme) ink { return t.bad }}
+			add("✗", c.Name, c.Text, func(t *theme) ink { return t.bad })
+		default:
+			add("✓", c.Name, c.Text, func(t *theme) ink { return t.good })
 		}
-		lines = append(lines, line)
 		if c.Hint != "" {
-			lines = append(lines, styled{text: fmt.Sprintf("  %-15s → %s", "", clean(c.Hint)), ink: func(t *theme) ink { return t.strong }})
+			add(" ", "", "→ "+c.Hint, func(t *theme) ink { return t.strong })
 		}
 	}
 	return lines

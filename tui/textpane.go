@@ -29,6 +29,7 @@ type textPane struct {
 type styled struct {
 	text string
 	ink  func(t *theme) ink
+	hang int // cells that its further rows are moved to the right where it is wrapped
 }
 
 // textMsg is what a textPane waits for.
@@ -83,12 +84,20 @@ func (p *textPane) rewrap() {
 	if p.wrapped && p.w > 4 {
 		p.rows = nil
 		for _, line := range p.source {
-			for from := 0; from == 0 || from < width(bare(line.text)); from += p.w - 2 {
-				p.rows = append(p.rows, styled{cut(line.text, from, p.w-2, true), line.ink})
-			}
+			p.rows = append(p.rows, line.wrap(p.w-2)...)
 		}
 	}
 	p.count = len(p.rows)
+}
+
+// wrap breaks a line into rows of w cells.
+func (l styled) wrap(w int) []styled {
+	rows := []styled{{text: cut(l.text, 0, w, true), ink: l.ink}}
+	hang := min(l.hang, w/2)
+	for from := w; from < width(bare(l.text)); from += w - hang {
+		rows = append(rows, styled{text: spaces(hang) + cut(l.text, from, w-hang, true), ink: l.ink})
+	}
+	return rows
 }
 
 func (p *textPane) lines(m *Model, w, h int) []string {
@@ -223,7 +232,14 @@ func compared(a, b *manifest.Manifest) []styled {
 	section("appeared", "+", d.Appeared, func(t *theme) ink { return t.added })
 	section("vanished", "-", d.Vanished, func(t *theme) ink { return t.removed })
 	section("changed", "~", d.Changed, func(t *theme) ink { return t.differ })
-	return append(lines, styled{}, styled{text: fmt.Sprintf("%d files are the same", d.Same), ink: func(t *theme) ink { return t.dim }})
+	return append(lines, styled{}, styled{text: sameFiles(d.Same), ink: func(t *theme) ink { return t.dim }})
+}
+
+func sameFiles(n int) string {
+	if n == 1 {
+		return "1 file is the same"
+	}
+	return counted(n, "file") + " are the same"
 }
 
 func changeText(c manifest.Change) string {

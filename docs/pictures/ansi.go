@@ -57,6 +57,21 @@ func parseLine(line string, s *style) []run {
 	return runs
 }
 
+// fillBars draws each bar of the screen, a line that begins and ends on the same background, up to
+// the last column: tmux before 3.4 leaves out the cells that a program cleared instead of writing.
+func fillBars(lines [][]run, columns int) {
+	for i, line := range lines {
+		if len(line) == 0 {
+			continue
+		}
+		first, last := line[0], line[len(line)-1]
+		end := last.column + last.width
+		if _, bg := first.style.colours(); bg != "" && first.style.bg == last.style.bg && first.style.inverted == last.style.inverted && end < columns {
+			lines[i] = append(line, run{end, columns - end, strings.Repeat(" ", columns-end), last.style})
+		}
+	}
+}
+
 // sgr takes one sequence "ESC [ … m" off the front of s.
 func sgr(s string) (codes []int, rest string, ok bool) {
 	body, found := strings.CutPrefix(s, "\x1b[")

@@ -116,7 +116,7 @@ func (f *film) still(at time.Duration) *film {
 // size is that of the largest screen.
 func (f *film) size() (width float64, height int) {
 	for _, fr := range f.frames {
-		w, h := extent(fr.lines)
+		w, h := extent(fr.lines, 0)
 		width, height = max(width, w), max(height, h)
 	}
 	return width, height

@@ -19,12 +19,13 @@ func main() {
 	title := flag.String("title", "", "what the bar above the screen says")
 	dir := flag.String("film", "", "read screens from this `directory`")
 	at := flag.Duration("at", -1, "of a film, what it shows at this `time`")
+	columns := flag.Int("columns", 0, "how many `cells` wide the screen is; otherwise as wide as what is on it")
 	flag.Parse()
 	err := error(nil)
 	if *dir != "" {
 		err = convertFilm(os.Stdout, *dir, *at, *title)
 	} else {
-		err = convert(os.Stdout, os.Stdin, *title)
+		err = convert(os.Stdout, os.Stdin, *columns, *title)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pictures:", err)
@@ -32,12 +33,14 @@ func main() {
 	}
 }
 
-func convert(w io.Writer, r io.Reader, title string) error {
+func convert(w io.Writer, r io.Reader, columns int, title string) error {
 	captured, err := io.ReadAll(r)
 	if err != nil {
 		return fmt.Errorf("unable to read the screen: %w", err)
 	}
-	return draw(w, parse(string(captured)), title)
+	lines := parse(string(captured))
+	fillBars(lines, columns)
+	return draw(w, lines, columns, title)
 }
 
 func convertFilm(w io.Writer, dir string, at time.Duration, title string) error {

@@ -36,12 +36,30 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestABarReachesTheLastColumn(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]int{
+		"\x1b[44ma\x1b[1mb\n":      9, // cleared to the end of the line
+		"a\x1b[44mb\n":             2, // a mark within a line
+		"\x1b[44mab\x1b[0m c\n":    4, // a bar that ends
+		"\x1b[7mab\n":              9,
+		"\x1b[44mab cdefg ij kl\n": 14, // wider than was said
+	} {
+		lines := parse(in)
+		fillBars(lines, 9)
+		last := lines[0][len(lines[0])-1]
+		if got := last.column + last.width; got != want {
+			t.Errorf("%q: %d columns, want %d", in, got, want)
+		}
+	}
+}
+
 func TestConvertWritesTheSameWellFormedPicture(t *testing.T) {
 	t.Parallel()
 	screen := "\x1b[7m<job & \"log\">\x1b[0m \x1b[4;2mdone\x1b[0m\n"
 	var first, second bytes.Buffer
 	for _, w := range []*bytes.Buffer{&first, &second} {
-		if err := convert(w, strings.NewReader(screen), "a <title>"); err != nil {
+		if err := convert(w, strings.NewReader(screen), 0, "a <title>"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -40,7 +40,7 @@ unset COLORTERM NO_COLOR TMUX
 pictures=$PWD/docs/pictures
 
 # picture NAME TITLE: draws what is on the screen
-picture() { tmux capture-pane -epN | sed "s/$me/$ada/g" | "$tmp/pictures" -title "$2" >"$pictures/screen-$1.svg"; }
+picture() { tmux capture-pane -epN | sed "s/$me/$ada/g" | "$tmp/pictures" -columns 110 -title "$2" >"$pictures/screen-$1.svg"; }
 
 # Nobody's name belongs into a picture; another of the same width does.
 me=$(id -un)@$(hostname) ada=$(printf "%-${#me}.${#me}s" ada@lab)
@@ -105,7 +105,7 @@ keys t g e e; see '▸'; text '/'; text 'info'; keys Enter; see '/info'; keys n 
 sleep 0.7
 picture log 't: its log'
 keys q q; see WHAT; keys f C-u; text 'state:succeeded name:build'; keys Enter; see 'filter: state:succeeded'; keys g a; see timing.rpt; keys v; see 'match the manifest'
-picture artifacts 'a: its artifacts, verified'
+picture artifacts 'a: its artifacts, verified'; keys Escape
 keys q; see WHAT; keys =; see 'changed ('
 picture compare '=: against the build before'
 keys q; see WHAT; keys 2 G; see 'lab'; sleep 0.5

@@ -17,8 +17,8 @@ const (
 	foreground = "#dcd8cc"
 )
 
-func draw(w io.Writer, lines [][]run, title string) error {
-	width, height := extent(lines)
+func draw(w io.Writer, lines [][]run, columns int, title string) error {
+	width, height := extent(lines, columns)
 	out := bufio.NewWriter(w)
 	begin(out, width, height, title)
 	for i, line := range lines {
@@ -39,8 +39,8 @@ func begin(out io.Writer, width float64, height int, title string) {
 	fmt.Fprintln(out, `<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" xml:space="preserve">`)
 }
 
-func extent(lines [][]run) (width float64, height int) {
-	columns := 40
+func extent(lines [][]run, columns int) (width float64, height int) {
+	columns = max(columns, 40)
 	for _, line := range lines {
 		for _, r := range line {
 			columns = max(columns, r.column+r.width)
