@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
@@ -122,4 +123,12 @@ func (app *App) warn(format string, args ...any) {
 	if !app.screen.Load().say(app.stderr, line) {
 		fmt.Fprintln(app.stderr, line)
 	}
+}
+
+// able tells whether an executor can do what not every one of its API's version can; lacks says what.
+func able(hello api.Hello, host, capability, lacks string) error {
+	if slices.Contains(hello.Capabilities, capability) {
+		return nil
+	}
+	return api.Errorf(api.Incompatible, "cyclops install "+host+" brings it up to date", "executor %s on %s %s", hello.Executor, host, lacks)
 }

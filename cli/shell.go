@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
@@ -140,8 +139,8 @@ func (t *trip) enter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(hello.Capabilities, api.CapBeside) { // it would take the job for one without inputs, and empty the workspace
-		return api.Errorf(api.Incompatible, "cyclops install "+t.host.Name+" brings it up to date", "executor %s on %s opens no shells", hello.Executor, t.host.Name)
+	if err := able(hello, t.host.Name, api.CapBeside, "opens no shells"); err != nil { // it would take the job for one without inputs, and empty the workspace
+		return err
 	}
 	t.contactMade()
 	t.session, err = t.host.client.Submit(ctx, t.host.conn, remote.Shipment{Job: t.job, Data: hello.Data, Follow: &t.ask})

@@ -201,7 +201,12 @@ func (f *fake) SaveLog(_ context.Context, ref Ref, path string, _ func(Progress)
 }
 
 func (f *fake) Verb(_ context.Context, words ...string) (string, error) {
-	if words[0] == "doctor" {
+	switch {
+	case words[0] == "gc" && words[1] != "--yes":
+		return `{"version":1,"host":"lab","freed":3221225472,"more":true,"items":[{"kind":"job","name":"llllllllllllllll","bytes":3221220000,"why":"ended 79h ago, and the host keeps jobs for 2d"},{"kind":"workspace","name":"uart-1b2c3d4e","bytes":5472,"why":"no job names it"}]}`, nil
+	case words[0] == "install":
+		return "lab runs executor 1.0.0; it answers\nuploaded 13 MB\n", f.did(words...)
+	case words[0] == "doctor":
 		return `{"version":1,"checks":[{"name":"connect","verdict":"ok","text":"in 12 ms"},{"name":"disk space","verdict":"warn","text":"900 MiB free","hint":"remove jobs with cyclops rm"},{"name":"environment","verdict":"fail","text":"the login shell does not end","hint":"look at its start-up files"}]}`, nil
 	}
 	return "said " + words[0], f.did(words...)

@@ -50,6 +50,9 @@ var scenes = map[string]func(*Model, *fake){
 	"compare":   func(m *Model, _ *fake) { press(m, "j", "j", "=") },
 	"hosts":     func(m *Model, _ *fake) { press(m, "2", "j") },
 	"doctor":    func(m *Model, _ *fake) { press(m, "2", "j", "d") },
+	"upgraded":  func(m *Model, _ *fake) { press(m, "2", "j", "u") },
+	"clean":     func(m *Model, _ *fake) { press(m, "2", "j", "C") },
+	"pinned":    func(m *Model, _ *fake) { press(m, "j", "j", "P", "enter") },
 	"drain":     func(m *Model, _ *fake) { press(m, "2", "j", "D") },
 }
 

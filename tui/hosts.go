@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,6 +54,7 @@ func onHosts() []action {
 		{keys: []string{"D"}, places: inHosts, name: "drain", says: "lets it start no new jobs, after a yes; what runs finishes", verb: "drain HOST", hint: inHosts, do: (*Model).drainHost},
 		{keys: []string{"R"}, places: inHosts, name: "resume", says: "lets it start jobs again", verb: "resume HOST", hint: inHosts, do: (*Model).resumeHost},
 		{keys: []string{"d"}, places: inHosts, name: "doctor", says: "checks each part of the way to it, and says what to do", verb: "doctor HOST", hint: inHosts, do: (*Model).askDoctor},
+		{keys: []string{"C"}, places: inHosts, name: "clean up", says: "shows what could be freed, and frees it after a yes", verb: "gc HOST", do: (*Model).cleanHost},
 		{keys: []string{"y"}, places: inHosts, name: "copy name", says: "copies its name", do: func(m *Model) tea.Cmd {
 			if h := m.chosenHost(); h != nil {
 				m.say(notice{text: "copied " + h.Name})
@@ -127,59 +127,6 @@ func (m *Model) resumeHost() tea.Cmd {
 		return nil
 	}
 	return m.verb([]string{"resume", h.Name}, nil)
-}
-
-// check is one line of what doctor reports.
-type check struct {
-	Name    string `json:"name"`
-	Verdict string `json:"verdict"`
-	Text    string `json:"text"`
-	Hint    string `json:"hint"`
-}
-
-// askDoctor shows what the verb reports.
-func (m *Model) askDoctor() tea.Cmd {
-	h := m.chosenHost()
-	if h == nil {
-		return nil
-	}
-	ctx, client, name := m.ctx, m.client, h.Name
-	view := &textPane{of: Ref{Host: name}, name: "doctor " + name, says: "cyclops doctor " + name, wrapped: true, w: m.width}
-	view.key = view
-	m.push(view)
-	return func() tea.Msg {
-		said, err := client.Verb(ctx, "doctor", name, "--json")
-		var report struct{ Checks []check }
-		if jerr := json.Unmarshal([]byte(said), &report); jerr != nil {
-			if err == nil {
-				err = jerr
-			}
-			return textMsg{key: view, err: err}
-		}
-		return textMsg{key: view, lines: checkLines(report.Checks), says: view.says}
-	}
-}
-
-func checkLines(checks []check) []styled {
-	const column = 18
-	var lines []styled
-	add := func(sign, name, text string, ink func(t *theme) ink) {
-		lines = append(lines, styled{text: fmt.Sprintf("%s %-15s %s", sign, name, clean(text)), ink: ink, hang: column})
-	}
-	for _, c := range checks {
-		switch c.Verdict {
-		case "warn":
-			add("!", c.Name, c.Text, func(t *theme) ink { return t.warn })
-		case "fail":
-			add("✗", c.Name, c.Text, func(t *theme) ink { return t.bad })
-		default:
-			add("✓", c.Name, c.Text, func(t *theme) ink { return t.good })
-		}
-		if c.Hint != "" {
-			add(" ", "", "→ "+c.Hint, func(t *theme) ink { return t.strong })
-		}
-	}
-	return lines
 }
 
 func (p *hostsPane) status(m *Model) string {

@@ -113,6 +113,26 @@ func (m *Model) reprioritise() tea.Cmd {
 	}, "")
 }
 
+// pinJobs keeps jobs from being removed, or, if all are kept already, no longer.
+func (m *Model) pinJobs() tea.Cmd {
+	rows := m.chosen()
+	if len(rows) == 0 {
+		return nil
+	}
+	verb, pinned := "unpin", false
+	if slices.ContainsFunc(rows, func(r *row) bool { return !r.Pinned }) {
+		verb, pinned = "pin", true
+	}
+	return m.verb(append([]string{verb}, refs(rows)...), func(m *Model) tea.Cmd {
+		for _, r := range rows {
+			if now := m.jobs.find(r.ref()); now != nil {
+				now.Pinned = pinned
+			}
+		}
+		return unmark(m)
+	})
+}
+
 func (m *Model) fetchOutputs() tea.Cmd {
 	rows := m.only(func(r *row) bool { return r.State.Ended() }, "outputs are fetched once the job has ended")
 	var commands []tea.Cmd

@@ -151,6 +151,8 @@ func (p *jobsPane) line(m *Model, columns []cell, i, w int) string {
 		mark = "●"
 	case p.watched[ref]:
 		mark = "◷"
+	case r.Pinned:
+		mark = "■"
 	}
 	selected := i == p.cursor
 	text := " " + mark

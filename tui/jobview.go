@@ -80,6 +80,9 @@ func (p *jobPane) summary(m *Model, s *sheet, r *row) {
 	s.inked("state", state, t.state(r.State))
 	s.inked("reason", r.Reason, t.state(r.State))
 	s.inked("waits for", r.WaitsFor, t.warn)
+	if r.Pinned {
+		s.field("pinned", "it is not removed until P unpins it")
+	}
 	for _, warning := range r.Warnings {
 		s.inked("warning", warning, t.warn)
 	}

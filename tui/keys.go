@@ -81,6 +81,7 @@ func onJobs() []action {
 		{keys: []string{"r"}, places: onJob &^ inLog, name: "retry", says: "runs it again on the same inputs", verb: "retry JOB…", hint: inJobs | inJob, do: (*Model).retryJobs},
 		{keys: []string{"p"}, places: inJobs | inJob, name: "priority", says: "moves it in the queue", verb: "reprioritise --priority P JOB…", do: (*Model).reprioritise},
 		{keys: []string{"x"}, places: inJobs | inJob, name: "delete", says: "deletes an ended job, after a yes", verb: "rm JOB…", hint: inJob, do: (*Model).removeJobs},
+		{keys: []string{"P"}, places: inJobs | inJob, name: "pin", says: "keeps it whatever the host's retention says; or no longer", verb: "pin JOB…", do: (*Model).pinJobs},
 		{keys: []string{"F"}, places: inJobs | inJob, name: "fetch", says: "brings what comes by itself to its tree", verb: "fetch JOB", hint: inJob, do: (*Model).fetchOutputs},
 		{keys: []string{"!"}, places: onJob &^ inLog, name: "shell", says: "a shell where it runs or ran", verb: "shell JOB", hint: inJob, do: (*Model).openShell},
 		{keys: []string{"o"}, places: inJobs | inJob, name: "open locally", says: "a shell in the tree here that it came from", do: (*Model).openTree},

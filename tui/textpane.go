@@ -38,6 +38,7 @@ type textMsg struct {
 	lines []styled
 	says  string
 	err   error
+	then  func(m *Model) // may be nil; not called where the place is left by then
 }
 
 func (p *textPane) ref() Ref { return p.of }
@@ -50,7 +51,7 @@ func (p *textPane) close() {}
 
 func (p *textPane) click(*Model, int) tea.Cmd { return nil }
 
-func (p *textPane) take(_ *Model, msg tea.Msg) tea.Cmd {
+func (p *textPane) take(m *Model, msg tea.Msg) tea.Cmd {
 	if msg, ok := msg.(textMsg); ok && msg.key == p.key {
 		if msg.err != nil {
 			p.problem = msg.err.Error()
@@ -61,6 +62,9 @@ func (p *textPane) take(_ *Model, msg tea.Msg) tea.Cmd {
 			p.source = []styled{}
 		}
 		p.rewrap()
+		if msg.then != nil && m.top() == pane(p) {
+			msg.then(m)
+		}
 	}
 	return nil
 }

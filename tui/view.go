@@ -150,7 +150,7 @@ func (m *Model) noticed() []string {
 		lines = append(lines, t.dim.paint(fit(" "+n.verb, m.width)))
 	}
 	for text := range strings.Lines(n.text) {
-		for _, part := range wrap(text, m.width-4) {
+		for _, part := range wrap(strings.TrimSuffix(text, "\n"), m.width-4) {
 			lines = append(lines, paint.paint(" "+part))
 		}
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -30,6 +31,7 @@ func newTmux(u *client) *tmux {
 	u.env = append(u.env, "PATH="+binaries+":"+os.Getenv("PATH"), "TMUX=", "NO_COLOR=any", "PS1=$ ")
 	x := &tmux{u, filepath.Join(u.home, "tmux")}
 	x.do("new-session", "-d", "-x", "100", "-y", "30", "-c", u.tree, "sh")
+	x.do("pipe-pane", "cat >"+filepath.Join(u.home, "written"))
 	u.t.Cleanup(func() { x.do("kill-server") })
 	return x
 }
@@ -68,6 +70,15 @@ func (x *tmux) until(what string, ok func(screen string) bool) {
 		}
 	}()
 	eventually(x.t, what, done)
+}
+
+// told waits until the program wrote something that no screen shows.
+func (x *tmux) told(sequence string) {
+	x.t.Helper()
+	eventually(x.t, fmt.Sprintf("%q to the terminal", sequence), func() bool {
+		data, err := os.ReadFile(filepath.Join(x.home, "written"))
+		return err == nil && strings.Contains(string(data), sequence)
+	})
 }
 
 // keys types named keys; text types letters.
@@ -209,6 +220,16 @@ func testScreenJob(x *tmux) {
 	x.see("1 watched")
 	x.keys("y")
 	x.see("copied " + x.server.Name + "/")
+	x.keys("Y")
+	x.see("copied cyclops run -H " + x.server.Name + " -- sh -c")
+	x.told("\x1b]52;c;" + base64.StdEncoding.EncodeToString([]byte("cyclops run -H " + x.server.Name))[:16])
+	x.keys("o")
+	x.until("a shell in the tree", func(s string) bool { return !strings.Contains(s, "Steps") })
+	x.text("echo in-$PWD-$((40+3)); exit")
+	x.keys("Enter")
+	x.told("in-" + x.tree + "-43")
+	x.see("Steps")
+	testScreenQueue(x)
 	x.keys("!")
 	x.see("/tree")
 	x.text("echo in-the-shell-$((40+2)); exit")
@@ -218,16 +239,43 @@ func testScreenJob(x *tmux) {
 	x.see("Cancel ticker", "[y/N]", "cyclops cancel "+x.server.Name+"/")
 	x.keys("y")
 	x.see("was cancelled")
+	x.told("\x1b]9;cyclops: ticker (" + x.server.Name + "/")
 	x.keys("q")
 	x.see("WHAT")
 	x.dismiss()
+}
+
+// A job that waits for the one on the screen is moved in the queue.
+func testScreenQueue(x *tmux) {
+	if got := x.cyclops("", "submit", "--isolated", "--name", "later", "--after", "ticker", "--", "true"); got.code != 0 {
+		x.t.Fatal(got)
+	}
+	x.keys("q", "f")
+	x.text("name:later")
+	x.keys("Enter")
+	x.until("the job that waits", func(s string) bool { return strings.Contains(s, "queued") && !strings.Contains(s, "ticker  ") })
+	x.keys("p")
+	x.text("lo")
+	x.keys("Tab", "Enter")
+	x.see("reprioritise " + x.server.Name + "/")
+	if got := x.cyclops("", "show", "--json", "later"); !strings.Contains(got.stdout, `"priority": "low"`) {
+		x.t.Errorf("its priority is not low: %v", got)
+	}
+	x.keys("c", "y")
+	x.see("cancelled before it started")
+	x.keys("f", "C-u", "Enter")
+	x.see("ticker")
+	x.keys("/")
+	x.text("ticker")
+	x.keys("Enter", "Enter")
+	x.see("Steps", "running")
 }
 
 func testScreenArtifacts(x *tmux) {
 	x.keys("f")
 	x.text("name:build")
 	x.keys("Enter")
-	x.until("only builds", func(s string) bool { return !strings.Contains(s, "ticker") })
+	x.until("only builds", func(s string) bool { return !strings.Contains(s, "ticker  ") })
 	x.keys("=")
 	x.see("changed (1)", "build/top.bin", "1000 B → 2.0 KiB")
 	x.keys("q", "a")
@@ -261,6 +309,13 @@ func testScreenActions(x *tmux) {
 	x.until("one build", func(s string) bool { return strings.Count(s, "failed (3)") == 1 })
 	x.keys("x", "n", "F")
 	x.see("fetched")
+	x.keys("P")
+	x.see("cyclops pin", "■")
+	if got := x.cyclops("", "ps", "--all"); !strings.Contains(got.stdout, "build (pinned)") {
+		x.t.Errorf("it is not pinned: %v", got)
+	}
+	x.keys("P")
+	x.see("cyclops unpin")
 	x.dismiss()
 }
 
@@ -281,6 +336,21 @@ func testScreenHosts(x *tmux, server *sshtest.Server) {
 	x.keys("q", "u")
 	x.see("cyclops install " + server.Name)
 	x.see("it answers")
+	for _, words := range [][]string{{"run", "--name", "gone", "--", "true"}, {"rm", "gone"}} { // its workspace stays
+		if got := x.cyclops("", words...); got.code != 0 {
+			x.t.Fatal(got)
+		}
+	}
+	x.keys("C")
+	x.see("cyclops gc "+server.Name, "WHAT", "[y/N]")
+	x.keys("y")
+	x.see("were freed on " + server.Name)
+	x.keys("g", "i")
+	x.see("install on")
+	x.text(server.Name)
+	x.keys("Enter")
+	x.see("cyclops install "+server.Name, "it answers")
+	x.keys("G")
 	server.Down()
 	x.see("1 lost")
 	server.Up()

@@ -1,0 +1,114 @@
+package tui
+
+import (
+	"encoding/json"
+	"fmt"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
+)
+
+// report opens a place for what a verb reports of a host. Its JSON is read into what; shown makes
+// lines of that.
+func (m *Model) report(host, verb string, what any, shown func() textMsg) tea.Cmd {
+	ctx, client := m.ctx, m.client
+	view := &textPane{of: Ref{Host: host}, name: verb + " " + host, says: spoken([]string{verb, host}), wrapped: true, w: m.width}
+	view.key = view
+	m.push(view)
+	return func() tea.Msg {
+		said, err := client.Verb(ctx, verb, host, "--json")
+		if jerr := json.Unmarshal([]byte(said), what); jerr != nil {
+			if err == nil {
+				err = jerr
+			}
+			return textMsg{key: view, err: err}
+		}
+		msg := shown()
+		msg.key, msg.says = view, view.says
+		return msg
+	}
+}
+
+// check is one line of what doctor reports.
+type check struct {
+	Name    string `json:"name"`
+	Verdict string `json:"verdict"`
+	Text    string `json:"text"`
+	Hint    string `json:"hint"`
+}
+
+// askDoctor shows what the verb reports.
+func (m *Model) askDoctor() tea.Cmd {
+	h := m.chosenHost()
+	if h == nil {
+		return nil
+	}
+	var report struct{ Checks []check }
+	return m.report(h.Name, "doctor", &report, func() textMsg { return textMsg{lines: checkLines(report.Checks)} })
+}
+
+func checkLines(checks []check) []styled {
+	const column = 18
+	var lines []styled
+	add := func(sign, name, text string, ink func(t *theme) ink) {
+		lines = append(lines, styled{text: fmt.Sprintf("%s %-15s %s", sign, name, clean(text)), ink: ink, hang: column})
+	}
+	for _, c := range checks {
+		switch c.Verdict {
+		case "warn":
+			add("!", c.Name, c.Text, func(t *theme) ink { return t.warn })
+		case "fail":
+			add("✗", c.Name, c.Text, func(t *theme) ink { return t.bad })
+		default:
+			add("✓", c.Name, c.Text, func(t *theme) ink { return t.good })
+		}
+		if c.Hint != "" {
+			add(" ", "", "→ "+c.Hint, func(t *theme) ink { return t.strong })
+		}
+	}
+	return lines
+}
+
+// garbage is what gc reports.
+type garbage struct {
+	Freed int64        `json:"freed"` // bytes that would be
+	More  bool         `json:"more"`
+	Items []api.GCItem `json:"items"`
+}
+
+// cleanHost shows what could be freed of a host, and asks whether it is to be.
+func (m *Model) cleanHost() tea.Cmd {
+	h := m.chosenHost()
+	if h == nil {
+		return nil
+	}
+	var g garbage
+	words := []string{"gc", "--yes", h.Name}
+	return m.report(h.Name, "gc", &g, func() textMsg {
+		msg := textMsg{lines: garbageLines(&g)}
+		if len(g.Items) > 0 {
+			msg.then = func(m *Model) {
+				m.ask(fmt.Sprintf("Free %s on %s?", human.Size(g.Freed), h.Name), words, func(m *Model) tea.Cmd {
+					m.back()
+					return m.verb(words, nil)
+				})
+			}
+		}
+		return msg
+	})
+}
+
+func garbageLines(g *garbage) []styled {
+	if len(g.Items) == 0 {
+		return []styled{{text: "nothing: all that is kept is in use, or younger than the host's retention"}}
+	}
+	lines := []styled{{text: fmt.Sprintf("%-10s %-28s %10s  %s", "WHAT", "NAME", "SIZE", "WHY"), ink: func(t *theme) ink { return t.head }}}
+	for _, item := range g.Items {
+		lines = append(lines, styled{text: fit(item.Kind, 10) + " " + fit(item.Name, 28) + " " + fitRight(human.Size(item.Bytes), 10) + "  " + clean(item.Why), hang: 53})
+	}
+	if g.More {
+		lines = append(lines, styled{text: "and more", ink: func(t *theme) ink { return t.dim }})
+	}
+	return lines
+}
