@@ -178,7 +178,7 @@ func share(t *testing.T, list []corpusCase, f func(*testing.T, []corpusCase)) {
 // corpusUser is a user with the tree that the corpus expects, and where it lies on the host.
 func corpusUser(t *testing.T, server *sshtest.Server, config string) (u *client, workspace string) {
 	t.Helper()
-	u = newUser(t, server)
+	u = newUserOf(t, released, server)
 	// ssh knows the tree only where the host keeps it.
 	u.write("cyclops.toml", "name = \"corpus\"\nsame_path = \"off\"\n", 0o644)
 	u.write("input.txt", "hello\nworld\n", 0o644)
@@ -240,15 +240,21 @@ func (o outcome) String() string {
 
 // client is a user with a tree, a home and, with a server, a host.
 type client struct {
-	t      *testing.T
-	server *sshtest.Server
-	home   string
-	tree   string
-	env    []string
+	t        *testing.T
+	server   *sshtest.Server
+	programs string // the directory of cyclops and cyclopsd
+	home     string
+	tree     string
+	env      []string
 }
 
 // newUser makes a user whose default host is server, or this machine without one.
 func newUser(t *testing.T, server *sshtest.Server) *client {
+	t.Helper()
+	return newUserOf(t, binaries, server)
+}
+
+func newUserOf(t *testing.T, programs string, server *sshtest.Server) *client {
 	t.Helper()
 	home, err := os.MkdirTemp("", "cy")
 	if err != nil {
@@ -256,7 +262,7 @@ func newUser(t *testing.T, server *sshtest.Server) *client {
 	}
 	data := filepath.Join(home, "d")
 	t.Cleanup(func() { cleanUp(home, data) })
-	u := &client{t: t, server: server, home: home, tree: filepath.Join(home, "tree")}
+	u := &client{t: t, server: server, programs: programs, home: home, tree: filepath.Join(home, "tree")}
 	u.env = append(os.Environ(), "HOME="+home, "XDG_RUNTIME_DIR="+filepath.Join(home, "run"), "XDG_CONFIG_HOME="+filepath.Join(home, ".config"),
 		"XDG_STATE_HOME="+filepath.Join(home, ".state"), "XDG_CACHE_HOME="+filepath.Join(home, ".cache"), "CYCLOPS_DATA="+data)
 	for _, dir := range []string{u.tree, filepath.Join(home, "run"), filepath.Join(home, ".config", "cyclops"), filepath.Join(data, "bin")} {
@@ -269,7 +275,7 @@ func newUser(t *testing.T, server *sshtest.Server) *client {
 	}
 	u.env = append(u.env, "CYCLOPS_SSH_CONFIG="+server.ConfigFile)
 	config := fmt.Sprintf("host = %q\n[hosts.%s]\ndata = %q\nlink_idle = \"5s\"\n", server.Name, server.Name, data)
-	err = errors.Join(os.Symlink(filepath.Join(binaries, "cyclopsd"), filepath.Join(data, "bin", "current")),
+	err = errors.Join(os.Symlink(filepath.Join(programs, "cyclopsd"), filepath.Join(data, "bin", "current")),
 		os.WriteFile(filepath.Join(home, ".config", "cyclops", "config.toml"), []byte(config), 0o600))
 	if err != nil {
 		t.Fatal(err)
@@ -294,7 +300,7 @@ func (u *client) cyclops(stdin string, args ...string) outcome {
 }
 
 func (u *client) command(args ...string) *exec.Cmd {
-	c := exec.Command(filepath.Join(binaries, "cyclops"), args...)
+	c := exec.Command(filepath.Join(u.programs, "cyclops"), args...)
 	c.Dir, c.Env = u.tree, u.env
 	return c
 }

@@ -110,12 +110,22 @@ func strike(t *testing.T, b *blow) {
 	})
 }
 
+// spec is what the processes are told. Room for a job's record is sought by each supervisor of the
+// job, so that a disk without it for ever would keep the job waiting for ever.
+func (b *blow) spec() string {
+	spec := fmt.Sprintf("%s=%s", b.point, b.fault.name)
+	if b.point == failpoint.SuperviseReserve && b.fault.name == failpoint.ENOSPC {
+		spec += "@once"
+	}
+	return spec
+}
+
 // run lets the fault strike while the story goes on, demands that it did, and then has the user try again.
 func (b *blow) run(w *world) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		b.story.act(w, fmt.Sprintf("%s=%s", b.point, b.fault.name))
+		b.story.act(w, b.spec())
 	}()
 	if b.fault.name == failpoint.Pause {
 		b.tend(w, over)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/environ"
+	"github.com/cyclops-fpga/cyclops/executor/space"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
 	"github.com/cyclops-fpga/cyclops/manifest"
@@ -82,10 +83,22 @@ func (e *Engine) run(j *job, row store.Job, durable bool) {
 	defer cancel()
 	process, err := e.Launcher.Launch(ctx, l)
 	if err != nil {
-		e.fail(j, err)
+		e.notLaunched(j, err)
 		return
 	}
 	e.follow(j, process)
+}
+
+// notLaunched ends a job whose supervisor did not begin. One that the disk had no room for waits
+// again, as one does whose start could not be recorded.
+func (e *Engine) notLaunched(j *job, err error) {
+	if !space.IsFull(err) || j.row.About.Beside != "" || e.ctx.Err() != nil {
+		e.fail(j, err)
+		return
+	}
+	j.pins.Release()
+	e.requeue(j)
+	e.putBack(j, e.disk(err))
 }
 
 // launch gathers what a supervisor is told.

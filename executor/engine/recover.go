@@ -172,7 +172,9 @@ func (e *Engine) resume(j *job) {
 		j.pins = pins
 		e.mu.Unlock()
 	}
-	if info, err := os.Stat(e.Data.Log(j.row.ID)); errors.Join(err, failpoint.At(failpoint.RecoverFollow)) == nil {
+	info, err := os.Stat(e.Data.Log(j.row.ID))
+	if err = errors.Join(err, failpoint.At(failpoint.RecoverFollow)); err == nil && j.row.About.Boot == e.Boot {
+		// Where the machine was restarted the log is about to be cut to what reached the disk.
 		e.mu.Lock()
 		j.logSize = max(j.logSize, info.Size())
 		e.mu.Unlock()

@@ -27,6 +27,9 @@ func Main(ctx context.Context, stdin io.Reader, started io.WriteCloser) int {
 	defer signal.Stop(signals)
 	if err := supervise(ctx, stdin, started, signals); err != nil {
 		fmt.Fprintf(os.Stderr, "cyclopsd supervise: %v\n", err)
+		if noRoom := (*noRoomError)(nil); errors.As(err, &noRoom) {
+			return exitNoRoom
+		}
 		return 1
 	}
 	return 0

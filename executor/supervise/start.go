@@ -16,12 +16,23 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // ready is the line with which a supervisor says that its control socket accepts.
 const ready = "ready\n"
+
+// exitNoRoom is the exit code of a supervisor that the disk has no room for. Its job did not begin
+// and can be started again.
+const exitNoRoom = 2
+
+// noRoomError is why a supervisor ends with exitNoRoom.
+type noRoomError struct{ error }
+
+func (e *noRoomError) Unwrap() error { return e.error }
 
 // Process is a supervisor that this process started.
 type Process struct {
@@ -74,12 +85,21 @@ func (p *Process) ready(ctx context.Context, l *Launch, r *os.File) error {
 	}
 	switch {
 	case line != "" && line != ready:
-		<-p.done
-		return fmt.Errorf("unable to start supervisor: %s", strings.TrimSpace(line))
+		return p.refused(strings.TrimSpace(line))
 	case line == "" && errors.Is(err, io.EOF):
 		return p.endedAtOnce(l)
 	}
 	return nil
+}
+
+// refused is the error of a supervisor that said why it does not begin. Of one that the disk has no
+// room for it is ENOSPC.
+func (p *Process) refused(why string) error {
+	var ended *exec.ExitError
+	if errors.As(p.Wait(), &ended) && ended.ExitCode() == exitNoRoom {
+		return fmt.Errorf("unable to start supervisor: %s: %w", strings.TrimSuffix(why, ": "+unix.ENOSPC.Error()), unix.ENOSPC)
+	}
+	return fmt.Errorf("unable to start supervisor: %s", why)
 }
 
 func (p *Process) endedAtOnce(l *Launch) error {

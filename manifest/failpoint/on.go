@@ -17,7 +17,8 @@ const Enabled = true
 
 // Variable holds the faults of a process and of those that it starts, as POINT=FAULT or
 // POINT=FAULT@N for the Nth time that the point is reached, separated by commas. Without N a fault
-// strikes at the first time; with @* every time. The point * stands for every one.
+// strikes at the first time; with @* every time; with @once at the first time of all the processes that
+// share the log. The point * stands for every one.
 const Variable = "CYCLOPS_FAILPOINTS"
 
 // LogVariable names a file that gets a line "TIME PID POINT FAULT" for each fault that strikes.
@@ -37,6 +38,7 @@ type armed struct {
 	point Point
 	fault string
 	at    int // 0: every time
+	once  bool
 }
 
 type faults struct {
@@ -62,6 +64,8 @@ func parse(text string) []armed {
 		a := armed{point: Point(point), fault: fault, at: 1}
 		if n, err := strconv.Atoi(times); counted && err == nil {
 			a.at = n
+		} else if times == "once" {
+			a.once = true
 		} else if counted || point == "*" {
 			a.at = 0
 		}
@@ -99,7 +103,7 @@ func (f *faults) due(p Point) []string {
 	f.reached[p]++
 	var due []string
 	for _, a := range f.armed {
-		if (a.point == p || a.point == "*") && (a.at == 0 || a.at == f.reached[p]) {
+		if (a.point == p || a.point == "*") && (a.at == 0 || a.at == f.reached[p]) && !(a.once && f.struck(p, a.fault)) {
 			due = append(due, a.fault)
 		}
 	}
@@ -120,6 +124,12 @@ func (f *faults) strike(p Point, fault string) error {
 		return fmt.Errorf("%s: %w", p, syscall.ENOSPC)
 	}
 	return nil
+}
+
+// struck tells whether the log has a fault already.
+func (f *faults) struck(p Point, fault string) bool {
+	log, err := os.ReadFile(f.log)
+	return err == nil && strings.Contains(string(log), fmt.Sprintf(" %s %s\n", p, fault))
 }
 
 // note writes the line before the fault strikes: a process that is killed writes none behind it.
