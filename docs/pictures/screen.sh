@@ -90,6 +90,7 @@ cyclops submit --name regress --isolated -- sh -c 'for n in $(seq 900); do echo 
 cyclops submit --name bench --isolated -- sleep 900 >/dev/null
 cyclops submit --name cosim --isolated -- sleep 900 >/dev/null
 see cosim
+see ' 5s'
 picture jobs 'cyclops'
 keys f; text 'state:succeeded,fa'; sleep 0.5
 picture filter 'f: a filter, completed as it is typed'
@@ -112,7 +113,10 @@ keys q; see WHAT; keys 2 G; see 'lab'; sleep 0.5
 picture hosts '2: the hosts'
 keys d; see 'clock'
 picture doctor 'd: doctor'
-keys q; sleep 0.3; text '?'; see 'The keys of this place'
+mkdir "$tmp/lab/workspaces/uart-1b2c3d4e" && head -c 48123456 /dev/zero >"$tmp/lab/workspaces/uart-1b2c3d4e/top.dcp"
+keys q; sleep 0.3; keys C; see '[y/N]'
+picture clean 'C: what could be freed'
+keys n; sleep 0.3; keys q; sleep 0.3; text '?'; see 'The keys of this place'
 picture keys '?: the keys of a place'
 keys q 1; see WHAT; keys Escape; sleep 0.5
 # The host goes away: its sshd and what serves its connections.
