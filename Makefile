@@ -27,7 +27,7 @@ demo: ## build the example computer on the embedded host, tools installed where 
 
 test: ## everything, race detector on, what it needs installed where needed
 	@.ci/need $(TEST_TOOLS)
-	CYCLOPS_POWER_LOSSES=60 $(GO) test -race -timeout 40m ./...
+	CYCLOPS_POWER_LOSSES=20 $(GO) test -race -timeout 40m ./...
 
 chaos: ## break every named step in every way, kill at random, cut the power; CONTRIBUTING.md has its variables
 	@.ci/need $(SSH_TOOLS)
