@@ -107,6 +107,11 @@ sleep 0.7
 picture log 't: its log'
 keys q q; see WHAT; keys f C-u; text 'state:succeeded name:build'; keys Enter; see 'filter: state:succeeded'; keys g a; see timing.rpt; keys v; see 'match the manifest'
 picture artifacts 'a: its artifacts, verified'; keys Escape; sleep 0.5
+keys j j Enter; see 'Max frequency'
+picture text 'enter: a report'
+keys q; see STATE; keys j Enter; see '00000000'
+picture hex 'enter: a binary'
+keys q; see STATE
 keys q; see WHAT; keys =; see 'changed ('
 picture compare '=: against the build before'
 keys q; see WHAT; keys 2 G; see 'lab'; sleep 0.5
