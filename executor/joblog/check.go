@@ -20,7 +20,7 @@ import (
 const maxWrong = 20
 
 // Check compares every record of an ended job's index with the bytes that it describes, and says
-// for people what is wrong with either.
+// for people what is wrong with either. An index of a later version is an *ErrVersion.
 func Check(ctx context.Context, data layout.Data, id string) (wrong []string, err error) {
 	err = walk(ctx, data, id, func(text string) {
 		if len(wrong) < maxWrong {
@@ -31,7 +31,8 @@ func Check(ctx context.Context, data layout.Data, id string) (wrong []string, er
 }
 
 // Remake writes the index of a damaged log anew: bytes that are not those it told of, or that it
-// tells nothing of, are of an unknown stream from then on. It returns what both files then hold.
+// tells nothing of, are of an unknown stream from then on. It returns what both files then hold. An index
+// of a later version stays as it is: *ErrVersion.
 func Remake(ctx context.Context, data layout.Data, id string) (log, index File, err error) {
 	path := data.LogIndex(id) + ".new"
 	x, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -108,7 +109,9 @@ func walk(ctx context.Context, data layout.Data, id string, wrong func(string), 
 	}
 	if err == nil {
 		defer x.Close()
-		err = w.index(ctx, bufio.NewReaderSize(x, 64<<10))
+		if err = checkVersion(x); err == nil {
+			err = w.index(ctx, bufio.NewReaderSize(x, 64<<10))
+		}
 	} else {
 		wrong("log.idx is gone")
 		err = nil
