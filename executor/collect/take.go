@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
@@ -205,10 +206,12 @@ func (t *taker) clientHas(ctx context.Context, src *os.File, o *output) (bool, e
 	return err == nil && d == in.Sum.Digest(), err
 }
 
-// stays says that an artifact is in the workspace only.
-func (t *taker) stays(a *manifest.Artifact) {
+func (t *taker) stays(a *manifest.Artifact) { Stays(t.Data, t.Job, t.Workspace, a) }
+
+// Stays makes of an output that is in a job's workspace only what the manifest says of it.
+func Stays(data layout.Data, job, workspace string, a *manifest.Artifact) {
 	a.Volatile, a.Fetch = true, false
-	rel, err := filepath.Rel(t.Data.Job(t.Job), t.Data.Workspace(t.Workspace))
+	rel, err := filepath.Rel(data.Job(job), data.Workspace(workspace))
 	if err == nil {
 		a.Path = path.Join(filepath.ToSlash(rel), a.Name)
 	}

@@ -4,6 +4,7 @@ package supervise
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,5 +111,46 @@ func TestALostJobKeepsItsLogThoughTheDiskIsFull(t *testing.T) {
 	}
 	if m.Reason != "a test killed it" {
 		t.Errorf("reason is %q", m.Reason)
+	}
+}
+
+// longNames writes n outputs whose names alone make a record for which no room is kept.
+func longNames(n int) func(*manifest.Job) {
+	return func(j *manifest.Job) {
+		sh(fmt.Sprintf("for i in $(seq 1000 %d); do f=$(printf '%%0200d' $i).log; echo $i > $f || break; done; true", 999+n))(j)
+		j.Outputs = manifest.Outputs{Fetch: []string{"*.log"}}
+	}
+}
+
+// A record that finds no room costs the copies of the outputs, not what it says of them.
+func TestOutputsThatMakeRoomForTheRecordAreStillListed(t *testing.T) {
+	t.Parallel()
+	const outputs = 140
+	j, m := newSmallBench(t).run(longNames(outputs))
+	if m.State != manifest.Succeeded || !strings.Contains(m.Reason, "the outputs stay in the workspace") {
+		t.Errorf("%s: %s", m.State, m.Reason)
+	}
+	if _, err := os.Lstat(j.data.Artifacts(j.ID)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("copies are left: %v", err)
+	}
+	if len(m.Artifacts) != outputs+2 {
+		t.Fatalf("%d artifacts are listed", len(m.Artifacts))
+	}
+	for _, a := range m.Artifacts {
+		data, err := os.ReadFile(filepath.Join(j.data.Job(j.ID), filepath.FromSlash(a.Path)))
+		if err != nil || manifest.SumOf(data).Digest() != a.Digest || a.Volatile == a.OwnLog() || !a.OwnLog() && a.Fetch {
+			t.Fatalf("%+v: %d bytes, %v", a, len(data), err)
+		}
+	}
+}
+
+func TestARecordWithoutRoomForItsOutputsIsWrittenWithoutThem(t *testing.T) {
+	t.Parallel()
+	j, m := newSmallBench(t).run(longNames(1000))
+	if m.State != manifest.Succeeded || !strings.Contains(m.Reason, "the outputs are not listed") || strings.Contains(m.Reason, "stay in the workspace, to") {
+		t.Errorf("%s: %s", m.State, m.Reason)
+	}
+	if len(m.Artifacts) != 2 || artifact(m, j.ID+".log") == nil {
+		t.Errorf("%d artifacts are listed", len(m.Artifacts))
 	}
 }
