@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/layout"
@@ -305,8 +304,19 @@ func (c *cancellable) Read(b []byte) (int, error) {
 	return c.r.Read(b)
 }
 
-// manyFiles is from how many files on one sync of the file system is cheaper than one each.
-const manyFiles = 64
+// notDurable takes the copies back that the disk may not have kept: a manifest that vouched for them would
+// outlive their bytes.
+func (t *taker) notDurable(err error) {
+	for i := range t.result.Artifacts {
+		t.stays(&t.result.Artifacts[i])
+	}
+	_ = os.RemoveAll(t.dir) // nothing names them any more
+	text := fmt.Sprintf("outputs stay in the workspace: unable to make their copies durable: %v", err)
+	if t.result.Problem != "" {
+		text = t.result.Problem + "; " + text
+	}
+	t.result.Problem = text
+}
 
 // sync makes the copies durable, directories included: the manifest that names them comes after.
 func (t *taker) sync() error {
@@ -316,20 +326,7 @@ func (t *taker) sync() error {
 	if err := failpoint.At(failpoint.CollectSync); err != nil {
 		return err
 	}
-	paths := t.pathsToSync()
-	if len(paths) > manyFiles {
-		dir, err := os.Open(t.dir)
-		if err != nil {
-			return err
-		}
-		defer dir.Close()
-		return unix.Syncfs(int(dir.Fd()))
-	}
-	var group errgroup.Group
-	for _, p := range paths {
-		group.Go(func() error { return syncPath(p) })
-	}
-	return group.Wait()
+	return syncPaths(t.dir, t.pathsToSync(), syncfsTells())
 }
 
 // pathsToSync lists the copies and every directory that was made for them.
@@ -338,7 +335,7 @@ func (t *taker) pathsToSync() []string {
 	seen := map[string]bool{job: true}
 	paths := []string{job}
 	for _, f := range t.files {
-		if fi, err := os.Lstat(f); err == nil && fi.Mode().IsRegular() {
+		if fi, err := os.Lstat(f); err != nil || fi.Mode().IsRegular() { // one that is gone fails to sync
 			paths = append(paths, f)
 		}
 		for dir := filepath.Dir(f); !seen[dir]; dir = filepath.Dir(dir) {
@@ -347,13 +344,4 @@ func (t *taker) pathsToSync() []string {
 		}
 	}
 	return paths
-}
-
-func syncPath(p string) error {
-	f, err := os.Open(p)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }
