@@ -13,7 +13,7 @@ SSH_TOOLS := sshd=openssh-server ssh=openssh-client rsync=rsync git=git
 AUTH_TOOLS := softhsm2-util=softhsm2 pkcs11-tool=opensc google-authenticator=libpam-google-authenticator krb5kdc=krb5-kdc kadmin.local=krb5-admin-server kinit=krb5-user
 TEST_TOOLS := $(SSH_TOOLS) $(AUTH_TOOLS) ip=iproute2 tmux=tmux make=make gcc=gcc,libc6-dev bash=bash $(FPGA_TOOLS)
 
-.PHONY: help build demo test chaos cuts bench lint fmt fuzz cross release-check snapshot suite pictures clean
+.PHONY: help build demo test chaos cuts large bench lint fmt fuzz cross release-check snapshot suite pictures clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ cuts: ## 10,000 resets and 20 silent cuts during one log of 1 GB, and more; take
 	@.ci/need $(SSH_TOOLS)
 	CYCLOPS_LONG=1 $(GO) test -count=1 -timeout 90m -v -run 'ThroughCuts' ./remote
 	CYCLOPS_LONG=1 CYCLOPS_CORPUS=all $(GO) test -count=1 -timeout 30m -v -run 'ThroughCuts|SurvivesItsNetwork' ./cli/cyclops
+
+large: ## one line of 1 GB, 100,000 outputs, and a log of 10 GB with the memory that it takes; wants 15 GB of disk
+	CYCLOPS_TEST_LARGE=1 $(GO) test -count=1 -timeout 60m -v -run '^(TestOneVeryLongLine|TestVeryManyOutputs)$$' ./executor/daemon
+	CYCLOPS_BENCH_LOG=10000000000 $(GO) test -count=1 -timeout 60m -run '^$$' -bench '^BenchmarkCapture$$' -benchtime 1x ./executor/daemon
 
 bench: ## side by side with ssh, rsync and scp; writes the table in docs/benchmarks.md
 	@.ci/need $(SSH_TOOLS) scp=openssh-client tar=tar tsp=task-spooler

@@ -197,10 +197,12 @@ func (c *collector) takeAll(ctx context.Context) error {
 	if t.limit <= 0 {
 		t.limit = manifest.DefaultOutputLimit
 	}
-	for i := range c.found {
-		if err := t.take(ctx, &c.found[i]); err != nil {
-			return errors.Join(err, t.sync())
-		}
+	var err error
+	for i := 0; i < len(c.found) && err == nil; i++ {
+		err = t.take(ctx, &c.found[i])
 	}
-	return t.sync()
+	if serr := t.sync(); serr != nil {
+		t.notDurable(serr)
+	}
+	return err
 }

@@ -388,6 +388,37 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
+// spoiler takes the copies away once some are made, so that they cannot be synced.
+type spoiler struct {
+	inputs
+	dir string
+}
+
+func (s spoiler) Input(path string) (snapshot.Entry, bool) {
+	if path == "last" {
+		os.RemoveAll(filepath.Dir(s.dir))
+	}
+	return s.inputs.Input(path)
+}
+
+// The manifest must not vouch for copies that a loss of power could take.
+func TestCopiesThatCannotBeSyncedAreNotVouchedFor(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, nil)
+	r.write("a.rpt", "some text")
+	r.write("last", "the last one, by its kind")
+	r.Inputs = spoiler{inputs{}, r.Data.Artifacts(id)}
+	res := r.collect() // reads each where it is said to be
+	if len(res.Artifacts) != 2 || !strings.Contains(res.Problem, "durable") {
+		t.Fatalf("%+v, problem %q", res.Artifacts, res.Problem)
+	}
+	for _, a := range res.Artifacts {
+		if !a.Volatile || a.Fetch || !a.Fresh {
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
 func TestTimesAndModesAreRecorded(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, nil)

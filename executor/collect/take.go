@@ -14,9 +14,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
@@ -205,10 +205,12 @@ func (t *taker) clientHas(ctx context.Context, src *os.File, o *output) (bool, e
 	return err == nil && d == in.Sum.Digest(), err
 }
 
-// stays says that an artifact is in the workspace only.
-func (t *taker) stays(a *manifest.Artifact) {
+func (t *taker) stays(a *manifest.Artifact) { Stays(t.Data, t.Job, t.Workspace, a) }
+
+// Stays makes of an output that is in a job's workspace only what the manifest says of it.
+func Stays(data layout.Data, job, workspace string, a *manifest.Artifact) {
 	a.Volatile, a.Fetch = true, false
-	rel, err := filepath.Rel(t.Data.Job(t.Job), t.Data.Workspace(t.Workspace))
+	rel, err := filepath.Rel(data.Job(job), data.Workspace(workspace))
 	if err == nil {
 		a.Path = path.Join(filepath.ToSlash(rel), a.Name)
 	}
@@ -302,8 +304,19 @@ func (c *cancellable) Read(b []byte) (int, error) {
 	return c.r.Read(b)
 }
 
-// manyFiles is from how many files on one sync of the file system is cheaper than one each.
-const manyFiles = 64
+// notDurable takes the copies back that the disk may not have kept: a manifest that vouched for them would
+// outlive their bytes.
+func (t *taker) notDurable(err error) {
+	for i := range t.result.Artifacts {
+		t.stays(&t.result.Artifacts[i])
+	}
+	_ = os.RemoveAll(t.dir) // nothing names them any more
+	text := fmt.Sprintf("outputs stay in the workspace: unable to make their copies durable: %v", err)
+	if t.result.Problem != "" {
+		text = t.result.Problem + "; " + text
+	}
+	t.result.Problem = text
+}
 
 // sync makes the copies durable, directories included: the manifest that names them comes after.
 func (t *taker) sync() error {
@@ -313,20 +326,7 @@ func (t *taker) sync() error {
 	if err := failpoint.At(failpoint.CollectSync); err != nil {
 		return err
 	}
-	paths := t.pathsToSync()
-	if len(paths) > manyFiles {
-		dir, err := os.Open(t.dir)
-		if err != nil {
-			return err
-		}
-		defer dir.Close()
-		return unix.Syncfs(int(dir.Fd()))
-	}
-	var group errgroup.Group
-	for _, p := range paths {
-		group.Go(func() error { return syncPath(p) })
-	}
-	return group.Wait()
+	return syncPaths(t.dir, t.pathsToSync(), syncfsTells())
 }
 
 // pathsToSync lists the copies and every directory that was made for them.
@@ -335,7 +335,7 @@ func (t *taker) pathsToSync() []string {
 	seen := map[string]bool{job: true}
 	paths := []string{job}
 	for _, f := range t.files {
-		if fi, err := os.Lstat(f); err == nil && fi.Mode().IsRegular() {
+		if fi, err := os.Lstat(f); err != nil || fi.Mode().IsRegular() { // one that is gone fails to sync
 			paths = append(paths, f)
 		}
 		for dir := filepath.Dir(f); !seen[dir]; dir = filepath.Dir(dir) {
@@ -344,13 +344,4 @@ func (t *taker) pathsToSync() []string {
 		}
 	}
 	return paths
-}
-
-func syncPath(p string) error {
-	f, err := os.Open(p)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }

@@ -55,9 +55,12 @@ func BenchmarkLog(b *testing.B) {
 	}
 }
 
+// maxMemory is what a daemon or a supervisor may take at most, whatever the log's size.
+const maxMemory = 64e6
+
 // BenchmarkCapture measures how fast what a job writes gets into its log, durably and with somebody
 // following, beside what dd does on the same disk, and how much memory a real daemon and the
-// supervisor take for it. CYCLOPS_BENCH_LOG is the log's size in bytes.
+// supervisor take for it: no more than maxMemory each. CYCLOPS_BENCH_LOG is the log's size in bytes.
 func BenchmarkCapture(b *testing.B) {
 	size := captured(b)
 	h := &host{TB: b, data: layout.Data(b.TempDir())}
@@ -93,7 +96,7 @@ func BenchmarkCapture(b *testing.B) {
 		for h.show(j.ID).LogSize < size {
 			time.Sleep(10 * time.Millisecond)
 		}
-		peak := peakOf(b, supervisorOf(b, h.data, j.ID))
+		supervisor := peakOf(b, supervisorOf(b, h.data, j.ID))
 		if err := os.WriteFile(gate, nil, 0o600); err != nil {
 			b.Fatal(err)
 		}
@@ -102,8 +105,12 @@ func BenchmarkCapture(b *testing.B) {
 		}
 		b.ReportMetric(float64(size)/1e6/time.Since(begun).Seconds(), "MB/s-durable")
 		b.ReportMetric(disk, "MB/s-dd")
-		b.ReportMetric(float64(peak)/1e6, "MB-supervisor")
-		b.ReportMetric(float64(peakOf(b, hello.PID))/1e6, "MB-daemon")
+		server := peakOf(b, hello.PID)
+		b.ReportMetric(float64(supervisor)/1e6, "MB-supervisor")
+		b.ReportMetric(float64(server)/1e6, "MB-daemon")
+		if max(supervisor, server) >= maxMemory {
+			b.Fatalf("the supervisor took %d bytes of memory, the daemon %d", supervisor, server)
+		}
 		if _, n := h.logOf(j.ID); n != size {
 			b.Fatalf("the log has %d bytes", n)
 		}

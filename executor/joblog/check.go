@@ -20,40 +20,53 @@ import (
 const maxWrong = 20
 
 // Check compares every record of an ended job's index with the bytes that it describes, and says
-// for people what is wrong with either.
+// for people what is wrong with either. An index of a later version is an *ErrVersion.
 func Check(ctx context.Context, data layout.Data, id string) (wrong []string, err error) {
-	_, err = walk(ctx, data, id, func(text string) {
+	err = walk(ctx, data, id, func(text string) {
 		if len(wrong) < maxWrong {
 			wrong = append(wrong, text)
 		}
-	})
+	}, nil)
 	return wrong, err
 }
 
 // Remake writes the index of a damaged log anew: bytes that are not those it told of, or that it
-// tells nothing of, are of an unknown stream from then on. It returns what both files then hold.
+// tells nothing of, are of an unknown stream from then on. It returns what both files then hold. An index
+// of a later version stays as it is: *ErrVersion.
 func Remake(ctx context.Context, data layout.Data, id string) (log, index File, err error) {
-	records, err := walk(ctx, data, id, func(string) {})
-	if err != nil {
-		return log, index, err
-	}
 	path := data.LogIndex(id) + ".new"
 	x, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return log, index, fmt.Errorf("unable to write log index: %w", err)
 	}
 	defer x.Close()
-	w := bufio.NewWriter(x)
-	_, err = w.WriteString(indexMagic)
-	for _, rec := range records {
-		if err == nil {
-			_, err = w.Write(rec.append(nil))
-		}
+	if err := remake(ctx, data, id, x); err != nil {
+		return log, index, errors.Join(err, os.Remove(path))
 	}
-	if err = errors.Join(err, w.Flush(), x.Sync(), os.Rename(path, data.LogIndex(id))); err != nil {
+	if err := os.Rename(path, data.LogIndex(id)); err != nil {
 		return log, index, fmt.Errorf("unable to write log index: %w", err)
 	}
 	return digests(data, id, x)
+}
+
+// remake writes into x what the index should say.
+func remake(ctx context.Context, data layout.Data, id string, x *os.File) error {
+	w := bufio.NewWriter(x)
+	if _, err := w.WriteString(indexMagic); err != nil {
+		return fmt.Errorf("unable to write log index: %w", err)
+	}
+	var buf []byte
+	if err := walk(ctx, data, id, func(string) {}, func(rec record) error {
+		buf = rec.append(buf[:0])
+		_, err := w.Write(buf)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := errors.Join(w.Flush(), x.Sync()); err != nil {
+		return fmt.Errorf("unable to write log index: %w", err)
+	}
+	return nil
 }
 
 func digests(data layout.Data, id string, x *os.File) (log, index File, err error) {
@@ -74,28 +87,31 @@ type walker struct {
 	size  int64
 	at    int64 // up to where the log is described
 	time  int64
-	found []record // what an index of this log should say
+	buf   []byte
 	wrong func(string)
+	keep  func(record) error // gets what an index of this log should say, one after another; nil: nobody asks
 }
 
-func walk(ctx context.Context, data layout.Data, id string, wrong func(string)) ([]record, error) {
+func walk(ctx context.Context, data layout.Data, id string, wrong func(string), keep func(record) error) error {
 	l, err := os.Open(data.Log(id))
 	if err != nil {
-		return nil, fmt.Errorf("unable to read log: %w", err)
+		return fmt.Errorf("unable to read log: %w", err)
 	}
 	defer l.Close()
 	info, err := l.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("unable to read log: %w", err)
+		return fmt.Errorf("unable to read log: %w", err)
 	}
-	w := &walker{log: l, size: info.Size(), wrong: wrong}
+	w := &walker{log: l, size: info.Size(), buf: make([]byte, 64<<10), wrong: wrong, keep: keep}
 	x, err := os.Open(data.LogIndex(id))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("unable to read log index: %w", err)
+		return fmt.Errorf("unable to read log index: %w", err)
 	}
 	if err == nil {
 		defer x.Close()
-		err = w.index(ctx, bufio.NewReaderSize(x, 64<<10))
+		if err = checkVersion(x); err == nil {
+			err = w.index(ctx, bufio.NewReaderSize(x, 64<<10))
+		}
 	} else {
 		wrong("log.idx is gone")
 		err = nil
@@ -103,7 +119,7 @@ func walk(ctx context.Context, data layout.Data, id string, wrong func(string)) 
 	if err == nil {
 		err = w.gap(w.size)
 	}
-	return w.found, err
+	return err
 }
 
 func (w *walker) index(ctx context.Context, r io.Reader) error {
@@ -163,8 +179,7 @@ func (w *walker) record(i int, rec record) error {
 		rec.stream = api.StreamUnknown
 	}
 	rec.sum = sum
-	w.add(rec)
-	return nil
+	return w.add(rec)
 }
 
 // gap tells of bytes up to end that no record describes.
@@ -176,21 +191,33 @@ func (w *walker) gap(end int64) error {
 		if rec.sum, err = w.sum(rec); err != nil {
 			return err
 		}
-		w.add(rec)
+		if err := w.add(rec); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (w *walker) add(rec record) {
+func (w *walker) add(rec record) error {
 	rec.time = max(rec.time, w.time)
-	w.found, w.at, w.time = append(w.found, rec), rec.end(), rec.time
+	w.at, w.time = rec.end(), rec.time
+	if w.keep == nil {
+		return nil
+	}
+	return w.keep(rec)
 }
 
 func (w *walker) sum(rec record) (uint32, error) {
-	h := crc32.New(castagnoli)
-	_, err := io.Copy(h, io.NewSectionReader(w.log, rec.offset, int64(rec.length)))
-	if err != nil {
-		return 0, fmt.Errorf("unable to read log: %w", err)
+	sum := uint32(0)
+	for at := rec.offset; at < rec.end(); {
+		n, err := w.log.ReadAt(w.buf[:min(rec.end()-at, int64(len(w.buf)))], at)
+		sum, at = crc32.Update(sum, castagnoli, w.buf[:n]), at+int64(n)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return 0, fmt.Errorf("unable to read log: %w", err)
+		}
 	}
-	return h.Sum32(), nil
+	return sum, nil
 }

@@ -436,6 +436,12 @@ func TestAnIndexOfAnotherVersionIsLeftAlone(t *testing.T) {
 	if _, err := Trim(data, id); !errors.As(err, &version) {
 		t.Errorf("trimmed: %v", err)
 	}
+	if wrong, err := Check(t.Context(), data, id); !errors.As(err, &version) || len(wrong) > 0 {
+		t.Errorf("checked: %v, %q", err, wrong)
+	}
+	if _, _, err := Remake(t.Context(), data, id); !errors.As(err, &version) {
+		t.Errorf("made anew: %v", err)
+	}
 	if now, err := os.ReadFile(data.LogIndex(id)); err != nil || string(now) != string(later) {
 		t.Errorf("it was written over: %v", err)
 	}

@@ -28,6 +28,7 @@ type Writer struct {
 	last             int64 // time of the last record
 	logHash, idxHash hash.Hash
 	buf              []byte
+	torn             bool // a write that failed may have left bytes behind the end
 }
 
 // File says what one of the two files of a log holds.
@@ -76,6 +77,9 @@ func (w *Writer) Append(stream uint8, data []byte) error {
 }
 
 func (w *Writer) append(stream uint8, data []byte) error {
+	if err := w.cut(); err != nil {
+		return fmt.Errorf("unable to write log: %w", err)
+	}
 	w.last = max(w.last, time.Now().UnixNano())
 	r := record{offset: w.size, time: w.last, length: uint32(len(data)), sum: crc32.Checksum(data, castagnoli), stream: stream}
 	w.buf = w.buf[:0]
@@ -103,8 +107,19 @@ func writeAt(f *os.File, data []byte, at int64) error {
 }
 
 func (w *Writer) undo(cause error) error {
-	return fmt.Errorf("unable to write log: %w",
-		errors.Join(cause, w.log.Truncate(w.size), w.idx.Truncate(w.idxSize)))
+	w.torn = true
+	return fmt.Errorf("unable to write log: %w", errors.Join(cause, w.cut()))
+}
+
+// cut takes away what a failed write left. A disk that does not take even that may do so later: bytes
+// behind the end that stayed would belong to no digest.
+func (w *Writer) cut() error {
+	if !w.torn {
+		return nil
+	}
+	err := errors.Join(w.log.Truncate(w.size), w.idx.Truncate(w.idxSize))
+	w.torn = err != nil
+	return err
 }
 
 // Size returns how many bytes the log holds, all of them readable.
@@ -118,8 +133,11 @@ func (w *Writer) Files() (log, index File) {
 	return log, index
 }
 
-// Sync makes what was appended durable. A log that got no bytes costs nothing.
+// Sync makes what was appended durable, and nothing else. A log that got no bytes costs nothing.
 func (w *Writer) Sync() error {
+	if err := w.cut(); err != nil {
+		return fmt.Errorf("unable to sync log: %w", err)
+	}
 	if w.size == 0 {
 		return nil
 	}

@@ -133,6 +133,13 @@ func (g *cgroup) inside(start func() error) (err error) {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// A process is where its first thread is: a step that uses up the group's memory before that has
+		// left would have the kernel kill the supervisor. While this one holds it another does it.
+		done := make(chan error)
+		go func() { done <- g.inside(start) }()
+		return <-done
+	}
 	self := []byte(strconv.Itoa(unix.Gettid()))
 	for _, e := range g.entries {
 		defer func() {

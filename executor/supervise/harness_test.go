@@ -94,7 +94,8 @@ type job struct {
 	owners   int // how often that was said
 	event    chan struct{}
 	over     bool
-	missed   bool // it had ended before anyone could connect
+	heard    chan struct{} // closed when nothing more comes
+	missed   bool          // it had ended before anyone could connect
 }
 
 func argv(words ...string) func(*manifest.Job) {
@@ -158,15 +159,22 @@ func (j *job) begin() {
 	}
 	j.process = p
 	j.t.Cleanup(j.endAnyway)
-	if j.conn, err = Dial(ctx, j.data, j.ID); err != nil {
+	if err = j.connect(ctx); err != nil {
 		if _, merr := os.Stat(j.data.Manifest(j.ID)); merr != nil {
 			j.t.Fatal(err)
 		}
 		j.missed = true
-		return
 	}
-	j.w = api.NewFrameWriter(j.conn)
+}
+
+// connect listens to the job's supervisor until it is gone.
+func (j *job) connect(ctx context.Context) (err error) {
+	if j.conn, err = Dial(ctx, j.data, j.ID); err != nil {
+		return err
+	}
+	j.w, j.heard = api.NewFrameWriter(j.conn), make(chan struct{})
 	go j.listen()
+	return nil
 }
 
 // endAnyway leaves nothing of a job whose test has failed.
@@ -184,6 +192,7 @@ func (j *job) endAnyway() {
 }
 
 func (j *job) listen() {
+	defer close(j.heard)
 	buf := make([]byte, 4096)
 	for {
 		f, err := api.ReadFrame(j.conn, buf)
@@ -260,9 +269,7 @@ func (j *job) end() *manifest.Manifest {
 	case <-time.After(patience):
 		j.t.Fatalf("the job did not end within %v", patience)
 	}
-	if j.conn != nil {
-		j.conn.Close()
-	}
+	j.hearOut()
 	data, err := os.ReadFile(j.data.Manifest(j.ID))
 	if err != nil {
 		j.t.Fatal(err)
@@ -272,6 +279,20 @@ func (j *job) end() *manifest.Manifest {
 		j.t.Fatal(err)
 	}
 	return m
+}
+
+// hearOut waits until all is taken in that the supervisor, which is gone, had sent.
+func (j *job) hearOut() {
+	j.t.Helper()
+	if j.conn == nil {
+		return
+	}
+	select {
+	case <-j.heard:
+	case <-time.After(patience):
+		j.t.Fatalf("its connection stayed open for %v after the supervisor", patience)
+	}
+	j.conn.Close()
 }
 
 // text returns what is in the log of one stream, or of all.

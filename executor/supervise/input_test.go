@@ -156,16 +156,14 @@ func TestInputSentTwiceIsTakenOnce(t *testing.T) {
 	j.await("it was taken", func() bool { return j.ack == 5 })
 	// A second connection learns where to go on, and ends the input.
 	second := &job{bench: j.bench, Job: j.Job, event: make(chan struct{})}
-	var err error
-	if second.conn, err = Dial(t.Context(), j.data, j.ID); err != nil {
+	if err := second.connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	second.w = api.NewFrameWriter(second.conn)
-	go second.listen()
 	second.await("hello", func() bool { return second.hello.Stdin == 5 && second.hello.Job == j.ID })
 	second.w.Offset(api.FrameStdin, 5, []byte("f"))
 	second.w.Offset(api.FrameStdinEnd, 6, nil)
 	wantExit(t, j.end(), manifest.Succeeded, 0)
+	second.hearOut()
 	if got := j.text(0); got != "abcdef" {
 		t.Errorf("log %q", got)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/collect"
 	"github.com/cyclops-fpga/cyclops/executor/space"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
@@ -53,16 +54,27 @@ func (s *supervisor) dropReserve() error {
 	return s.final.Close()
 }
 
-// persistLess gives the outputs up for the record.
+// persistLess gives the copies of the outputs up for the record, which then lists them where they are: in the
+// workspace. If not even that finds room it does without them.
 func (s *supervisor) persistLess() error {
+	m, reason := s.record, s.record.Reason
+	for i := range m.Artifacts { // first: a removal that fails may have taken some
+		if a := &m.Artifacts[i]; !a.OwnLog() && !a.Volatile {
+			collect.Stays(s.launch.Data, s.job.ID, WorkspaceName(s.job), a)
+		}
+	}
+	s.addReason("the outputs stay in the workspace, to make room for this record: the host's disk is full")
 	if err := os.RemoveAll(s.launch.Data.Artifacts(s.job.ID)); err != nil {
 		return err
 	}
-	s.record.Artifacts = slices.DeleteFunc(s.record.Artifacts, func(a manifest.Artifact) bool {
-		return a.Kind != manifest.KindLog && a.Kind != manifest.KindLogIndex
-	})
-	s.addReason("the outputs were dropped to make room for this record: the host's disk is full")
-	return writeReserved(s.final, s.launch.Data, s.record)
+	err := writeReserved(s.final, s.launch.Data, m)
+	if !space.IsFull(err) {
+		return err
+	}
+	m.Artifacts = slices.DeleteFunc(m.Artifacts, func(a manifest.Artifact) bool { return !a.OwnLog() })
+	m.Reason = reason
+	s.addReason("the outputs are not listed, to make room for this record: the host's disk is full")
+	return writeReserved(s.final, s.launch.Data, m)
 }
 
 func (s *supervisor) sayStuck(err error) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/joblog"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/executor/space"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
@@ -188,6 +189,7 @@ func RecordCancelled(l *Launch, reason string) (*manifest.Manifest, error) {
 
 // RecordLost writes the manifest of a job whose supervisor is gone without one. Call KillMarked
 // first. started is when the job began to run, nil if that is not known; restarted: the machine was since.
+// An error means that there is no record yet: try again.
 func RecordLost(l *Launch, started *time.Time, reason string, restarted bool) (*manifest.Manifest, error) {
 	j, err := l.Document()
 	if err != nil {
@@ -204,7 +206,9 @@ func RecordLost(l *Launch, started *time.Time, reason string, restarted bool) (*
 		cut, err = joblog.Trim(l.Data, j.ID)
 	}
 	log, index, rerr := joblog.Recover(l.Data, j.ID)
-	err = errors.Join(err, rerr)
+	if err = errors.Join(err, rerr); space.IsFull(err) || space.Fail(err) != nil {
+		return nil, err // a record without the log would be for good
+	}
 	m := l.blank(j)
 	if cut > 0 {
 		reason += fmt.Sprintf("; %d bytes at the end of its log had not reached the disk", cut)
