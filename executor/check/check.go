@@ -47,6 +47,9 @@ func Run(ctx context.Context, o Options) (*api.CheckReport, error) {
 	if err := c.packs(ctx); err != nil {
 		return nil, fmt.Errorf("unable to check packs: %w", err)
 	}
+	if err := c.strays(ctx); err != nil {
+		return nil, fmt.Errorf("unable to check jobs: %w", err)
+	}
 	err := c.Store.EachEnded(ctx, func(j store.Job) error { return c.job(ctx, j) })
 	if err != nil && !store.IsDamaged(err) { // that was found above
 		return nil, fmt.Errorf("unable to check jobs: %w", err)
@@ -62,6 +65,43 @@ func Database(r *api.CheckReport) bool {
 		}
 	}
 	return false
+}
+
+// strays finds the directories of jobs that the database does not know although they began. One that
+// holds no more than its document may be a submit that is under way or was cut short.
+func (c *checker) strays(ctx context.Context) error {
+	entries, err := os.ReadDir(c.Data.Jobs())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		id := e.Name()
+		if !manifest.ValidID(id) {
+			continue
+		}
+		known, err := c.Store.Knows(ctx, id)
+		if store.IsDamaged(err) {
+			return nil // that was found above
+		}
+		if err != nil {
+			return err
+		}
+		if known || c.Data.Bare(id) {
+			continue
+		}
+		if _, err := os.Lstat(c.Data.JobSpec(id)); err != nil {
+			continue // it is being removed
+		}
+		f := api.CheckFinding{Kind: "job", Name: "jobs/" + id, Wrong: "the database has no row of it", Help: "it is indexed again from its directory"}
+		if c.Repair {
+			if err := c.Store.Doubt(ctx); err != nil {
+				return err
+			}
+			f.Done = "indexed again from its directory"
+		}
+		c.found(f)
+	}
+	return nil
 }
 
 func (c *checker) found(f api.CheckFinding) {

@@ -44,7 +44,7 @@ func TestADatabaseOfVersion1IsBroughtUpToDate(t *testing.T) {
 	if err != nil || j.State != manifest.Failed || *j.ExitCode != 3 || j.About.Command != "make" || !j.Record.IsZero() {
 		t.Errorf("got %+v, %v", j, err)
 	}
-	if partial, err := s.Partial(t.Context()); partial || err != nil {
+	if partial, _, err := s.Partial(t.Context()); partial || err != nil {
 		t.Errorf("it is taken for a new one: %v", err)
 	}
 	if value, err := s.Setting(t.Context(), "draining"); value != "true" || err != nil {
@@ -91,7 +91,7 @@ func TestADamagedRowIsNeverAnAnswer(t *testing.T) {
 	if got, err := s.Get(t.Context(), other.ID); err != nil || got.State != manifest.Queued {
 		t.Errorf("the sound one: %+v, %v", got, err)
 	}
-	if partial, err := s.Partial(t.Context()); !partial || err != nil {
+	if partial, _, err := s.Partial(t.Context()); !partial || err != nil {
 		t.Errorf("what is missing would not be looked for: %v", err)
 	}
 }

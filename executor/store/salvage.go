@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/cyclops-fpga/cyclops/executor/durable"
 )
 
 // salvaged lists what is taken over from a damaged database, what others refer to first. What packs
@@ -32,7 +34,7 @@ func Salvage(ctx context.Context, path, damaged string) error {
 	}
 	// What cannot be read is lost here and found again in the jobs' directories.
 	_ = s.takeFrom(ctx, path)
-	if err := errors.Join(s.settle(ctx), s.Close(), removeDatabase(path), os.Rename(next, path), syncDirectory(filepath.Dir(path))); err != nil {
+	if err := errors.Join(s.settle(ctx), s.Close(), removeDatabase(path), os.Rename(next, path), durable.SyncDir(filepath.Dir(path))); err != nil {
 		return fmt.Errorf("unable to salvage %s: %w", path, err)
 	}
 	return nil
@@ -80,14 +82,6 @@ func removeDatabase(path string) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func syncDirectory(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // takeFrom copies sound rows from the database at path.
