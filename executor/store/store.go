@@ -32,6 +32,9 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unable to open %s: %w", path, err)
 	}
+	if err := finishSalvage(path); err != nil {
+		return nil, fmt.Errorf("unable to open %s: %w", path, err)
+	}
 	left := journalLeft(path)
 	s := new(Store)
 	for _, c := range []struct {
