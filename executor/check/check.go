@@ -154,6 +154,10 @@ func (c *checker) packs(ctx context.Context) error {
 	for _, p := range all {
 		c.report.Packs++
 		err := c.pack(ctx, p)
+		if api.KindOf(err) == api.Incompatible {
+			c.later(filepath.Base(c.Data.Pack(p.Sum)), err)
+			continue
+		}
 		if api.KindOf(err) != api.Corrupt {
 			if err != nil {
 				return err
@@ -173,6 +177,15 @@ func (c *checker) packs(ctx context.Context) error {
 		c.found(f)
 	}
 	return nil
+}
+
+// later tells of what a later executor wrote. It is sound for all that is known here, and stays.
+func (c *checker) later(name string, err error) {
+	f := api.CheckFinding{Kind: "version", Name: name, Wrong: err.Error(), Help: "cyclops install HOST brings an executor that reads it"}
+	if c.Repair {
+		f.Done = "left as it is: cyclops install HOST brings an executor that reads it"
+	}
+	c.found(f)
 }
 
 func (c *checker) pack(ctx context.Context, p store.Pack) error {

@@ -180,3 +180,25 @@ func TestWhatIsNoFileIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A pack that a later executor wrote was called damaged, and check --repair set it aside.
+func TestAPackOfALaterVersionIsNotDamaged(t *testing.T) {
+	t.Parallel()
+	data := newData(t)
+	path, _ := upload(t, data, "up", "blob")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const footer, version = 64, 16
+	b[len(b)-footer+version] = pack.Version + 1
+	end := len(b) - manifest.DigestSize
+	sum := manifest.SumOf(b[:end])
+	b = append(b[:end], sum[:]...)
+	if err := os.WriteFile(data.Pack(manifest.SumOf(b)), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Verify(t.Context(), data, manifest.SumOf(b)); api.KindOf(err) != api.Incompatible {
+		t.Errorf("got %v", err)
+	}
+}

@@ -36,6 +36,8 @@ func Verify(ctx context.Context, data layout.Data, sum manifest.Sum) error {
 		return nil
 	case err == nil:
 		err = errors.New("its digest is another")
+	case errors.As(err, new(*pack.VersionError)):
+		return api.Errorf(api.Incompatible, "cyclops install HOST brings the executor up to date", "unable to verify pack %s: %w", sum, err)
 	case !pack.IsFormat(err):
 		return fmt.Errorf("unable to verify pack: %w", err)
 	}
