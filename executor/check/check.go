@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/durable"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/executor/packs"
 	"github.com/cyclops-fpga/cyclops/executor/store"
@@ -133,7 +134,7 @@ func (c *checker) identity(ctx context.Context) error {
 	}
 	f := api.CheckFinding{Kind: "document", Name: "id", Wrong: "it is not the store's id", Help: "the database has a copy"}
 	if c.Repair {
-		if err := os.WriteFile(c.Data.StoreID(), []byte(kept+"\n"), 0o600); err != nil {
+		if err := durable.WriteFile(c.Data.StoreID(), []byte(kept+"\n")); err != nil {
 			return err
 		}
 		f.Done = "written again from the database"

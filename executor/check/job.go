@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/durable"
 	"github.com/cyclops-fpga/cyclops/executor/joblog"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
@@ -103,7 +104,7 @@ func (c *checker) writeDocument(id string, doc []byte) error {
 	if err := os.MkdirAll(c.Data.Job(id), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(c.Data.JobSpec(id), doc, 0o600)
+	return durable.WriteFile(c.Data.JobSpec(id), doc)
 }
 
 // manifest reads a job's record; wrong says for people why it is not to be believed.

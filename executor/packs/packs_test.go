@@ -202,3 +202,24 @@ func TestAPackOfALaterVersionIsNotDamaged(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What was set aside first was gone when a pack of the same name was damaged again.
+func TestAPackThatIsSetAsideTwiceIsThereTwice(t *testing.T) {
+	t.Parallel()
+	data := newData(t)
+	sum := manifest.SumOf([]byte("pack"))
+	for _, text := range []string{"first", "second"} {
+		if err := os.WriteFile(data.Pack(sum), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := SetAside(data, sum); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all, err := os.ReadDir(data.Damaged()); err != nil || len(all) != 2 {
+		t.Errorf("set aside: %v, %v", all, err)
+	}
+	if err := SetAside(data, sum); err != nil {
+		t.Errorf("one that is gone: %v", err)
+	}
+}
