@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/durable"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/executor/packs"
 	"github.com/cyclops-fpga/cyclops/executor/store"
@@ -47,6 +48,9 @@ func Run(ctx context.Context, o Options) (*api.CheckReport, error) {
 	if err := c.packs(ctx); err != nil {
 		return nil, fmt.Errorf("unable to check packs: %w", err)
 	}
+	if err := c.strays(ctx); err != nil {
+		return nil, fmt.Errorf("unable to check jobs: %w", err)
+	}
 	err := c.Store.EachEnded(ctx, func(j store.Job) error { return c.job(ctx, j) })
 	if err != nil && !store.IsDamaged(err) { // that was found above
 		return nil, fmt.Errorf("unable to check jobs: %w", err)
@@ -62,6 +66,43 @@ func Database(r *api.CheckReport) bool {
 		}
 	}
 	return false
+}
+
+// strays finds the directories of jobs that the database does not know although they began. One that
+// holds no more than its document may be a submit that is under way or was cut short.
+func (c *checker) strays(ctx context.Context) error {
+	entries, err := os.ReadDir(c.Data.Jobs())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		id := e.Name()
+		if !manifest.ValidID(id) {
+			continue
+		}
+		known, err := c.Store.Knows(ctx, id)
+		if store.IsDamaged(err) {
+			return nil // that was found above
+		}
+		if err != nil {
+			return err
+		}
+		if known || c.Data.Bare(id) {
+			continue
+		}
+		if _, err := os.Lstat(c.Data.JobSpec(id)); err != nil {
+			continue // it is being removed
+		}
+		f := api.CheckFinding{Kind: "job", Name: "jobs/" + id, Wrong: "the database has no row of it", Help: "it is indexed again from its directory"}
+		if c.Repair {
+			if err := c.Store.Doubt(ctx); err != nil {
+				return err
+			}
+			f.Done = "indexed again from its directory"
+		}
+		c.found(f)
+	}
+	return nil
 }
 
 func (c *checker) found(f api.CheckFinding) {
@@ -93,7 +134,7 @@ func (c *checker) identity(ctx context.Context) error {
 	}
 	f := api.CheckFinding{Kind: "document", Name: "id", Wrong: "it is not the store's id", Help: "the database has a copy"}
 	if c.Repair {
-		if err := os.WriteFile(c.Data.StoreID(), []byte(kept+"\n"), 0o600); err != nil {
+		if err := durable.WriteFile(c.Data.StoreID(), []byte(kept+"\n")); err != nil {
 			return err
 		}
 		f.Done = "written again from the database"
@@ -114,6 +155,10 @@ func (c *checker) packs(ctx context.Context) error {
 	for _, p := range all {
 		c.report.Packs++
 		err := c.pack(ctx, p)
+		if api.KindOf(err) == api.Incompatible {
+			c.later(filepath.Base(c.Data.Pack(p.Sum)), err)
+			continue
+		}
 		if api.KindOf(err) != api.Corrupt {
 			if err != nil {
 				return err
@@ -133,6 +178,15 @@ func (c *checker) packs(ctx context.Context) error {
 		c.found(f)
 	}
 	return nil
+}
+
+// later tells of what a later executor wrote. It is sound for all that is known here, and stays.
+func (c *checker) later(name string, err error) {
+	f := api.CheckFinding{Kind: "version", Name: name, Wrong: err.Error(), Help: "cyclops install HOST brings an executor that reads it"}
+	if c.Repair {
+		f.Done = "left as it is: cyclops install HOST brings an executor that reads it"
+	}
+	c.found(f)
 }
 
 func (c *checker) pack(ctx context.Context, p store.Pack) error {

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/durable"
 	"github.com/cyclops-fpga/cyclops/executor/joblog"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
@@ -41,6 +42,10 @@ func (c *checker) look(ctx context.Context, j store.Job) error {
 		return err
 	}
 	m, wrong, err := c.manifest(j)
+	if errors.As(err, new(*manifest.VersionError)) {
+		c.later("jobs/"+j.ID+"/manifest.json", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -99,7 +104,7 @@ func (c *checker) writeDocument(id string, doc []byte) error {
 	if err := os.MkdirAll(c.Data.Job(id), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(c.Data.JobSpec(id), doc, 0o600)
+	return durable.WriteFile(c.Data.JobSpec(id), doc)
 }
 
 // manifest reads a job's record; wrong says for people why it is not to be believed.
@@ -114,11 +119,18 @@ func (c *checker) manifest(j store.Job) (m *manifest.Manifest, wrong string, err
 		return nil, "", err
 	}
 	c.report.Bytes += int64(len(data))
+	m, err = manifest.DecodeManifest(data)
+	if errors.As(err, new(*manifest.VersionError)) && (j.Record.IsZero() || manifest.SumOf(data) == j.Record) {
+		return nil, "", err
+	}
 	if !j.Record.IsZero() && manifest.SumOf(data) != j.Record {
 		return nil, "its digest is not the one that the database has of it", nil
 	}
-	if m, err = manifest.DecodeManifest(data); err != nil {
+	if err != nil {
 		return nil, err.Error(), nil
+	}
+	if m.Job == j.ID && j.State == manifest.Lost && j.Record.IsZero() {
+		j.State = m.State // it could not be read when the job was given up: it knows better than the row
 	}
 	if m.Job != j.ID || m.State != j.State {
 		return nil, fmt.Sprintf("it is of job %s, which is %s", m.Job, m.State), nil

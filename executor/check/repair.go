@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/durable"
 	"github.com/cyclops-fpga/cyclops/executor/joblog"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
@@ -189,11 +190,7 @@ func (c *checker) setAside(file string) error {
 	if err != nil {
 		return err
 	}
-	to := filepath.Join(c.Data.Damaged(), rel)
-	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-		return err
-	}
-	if err := os.Rename(file, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.SetAside(file, filepath.Join(c.Data.Damaged(), rel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -106,7 +106,8 @@ func (r *running) salvage(ctx context.Context, d layout.Data, self []string, cau
 		slog.Warn("the damaged database did not close", "error", err)
 	}
 	r.store, r.engine, r.server, r.listener = nil, nil, nil, nil
-	if err := store.Salvage(ctx, d.Database(), d.Damaged()); err != nil {
+	room := space.Keep(d.Reserve())
+	if err := room.Use(func() error { return store.Salvage(ctx, d.Database(), d.Damaged()) }); err != nil {
 		return errors.Join(cause, err)
 	}
 	return r.build(ctx, d, self)

@@ -16,15 +16,15 @@ import (
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
-// rebuild indexes the jobs that jobs/ holds and the database does not, when that is new or was
-// damaged. What ran or waited is followed if its supervisor lives, waits again if none ever began,
+// rebuild indexes the jobs that jobs/ holds and the database does not, when that is new, was
+// damaged or is of a daemon that was killed. What ran or waited is followed if its supervisor lives, waits again if none ever began,
 // and is lost otherwise: it may have run.
 func (e *Engine) rebuild(ctx context.Context) error {
-	partial, err := e.Store.Partial(ctx)
+	partial, few, err := e.Store.Partial(ctx)
 	if !partial || err != nil {
 		return err
 	}
-	found, err := e.findJobs(ctx)
+	found, err := e.findJobs(ctx, few)
 	if err != nil {
 		return fmt.Errorf("unable to index jobs: %w", err)
 	}
@@ -41,18 +41,20 @@ func (e *Engine) rebuild(ctx context.Context) error {
 	if err := e.rebuildSnapshots(ctx); err != nil {
 		return err
 	}
-	return e.Store.Whole(ctx)
+	return e.Room.Use(func() error { return e.Store.Whole(ctx) })
 }
 
-// findJobs reads the jobs of jobs/ that the database lacks, in the order of their acceptance.
-func (e *Engine) findJobs(ctx context.Context) ([]foundJob, error) {
+// findJobs reads the jobs of jobs/ that the database lacks, in the order of their acceptance. If only
+// few can be missing, one of an earlier boot of which nothing but its document is there is taken for a
+// submit that a power cut ended: nobody was told that it was accepted, and it is not to be called lost.
+func (e *Engine) findJobs(ctx context.Context, few bool) ([]foundJob, error) {
 	entries, err := os.ReadDir(e.Data.Jobs())
 	if err != nil {
 		return nil, err
 	}
 	var found []foundJob
 	for _, entry := range entries {
-		if known, err := e.indexed(ctx, entry.Name()); known || err != nil {
+		if known, err := e.Store.Knows(ctx, entry.Name()); known || err != nil {
 			if err != nil {
 				return nil, err
 			}
@@ -63,22 +65,13 @@ func (e *Engine) findJobs(ctx context.Context) ([]foundJob, error) {
 			e.Log.Warn("a job is left out of the index", "job", entry.Name(), "error", err)
 			continue
 		}
+		if few && f.row.About.Boot == "" && e.Data.Bare(f.row.ID) {
+			continue
+		}
 		found = append(found, f)
 	}
 	slices.SortFunc(found, func(a, b foundJob) int { return a.row.Accepted.Compare(b.row.Accepted) })
 	return found, nil
-}
-
-// indexed tells whether the database knows a job, or knows that it was removed.
-func (e *Engine) indexed(ctx context.Context, id string) (bool, error) {
-	_, err := e.Store.Get(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		_, err = e.Store.Tombstone(ctx, id, time.Now())
-	}
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 type foundJob struct {
@@ -148,6 +141,9 @@ func (e *Engine) rebuildSnapshots(ctx context.Context) error {
 		return fmt.Errorf("unable to index snapshots: %w", err)
 	}
 	for _, j := range jobs {
+		if _, err := e.Store.Snapshot(ctx, j.Snapshot); err == nil {
+			continue // looked at when it came
+		}
 		if err := e.Inputs.Restore(ctx, j.Snapshot, packs); err != nil {
 			e.Log.Warn("the inputs of a job are gone", "job", j.ID, "error", err)
 		}

@@ -85,6 +85,12 @@ func (d Data) Manifest(id string) string  { return d.join("jobs", id, "manifest.
 // Claim says who took start n of a job.
 func (d Data) Claim(id string, n int) string { return d.join("jobs", id, fmt.Sprintf("claim-%d", n)) }
 
+// Bare tells whether a job's directory holds nothing but the job's document.
+func (d Data) Bare(id string) bool {
+	entries, err := os.ReadDir(d.Job(id))
+	return err == nil && len(entries) == 1 && entries[0].Name() == filepath.Base(d.JobSpec(id))
+}
+
 // Create makes every directory, readable by this user alone.
 func (d Data) Create() error {
 	for _, dir := range []string{string(d), d.Run(), d.Bin(), d.Packs(), d.Incoming(), d.Jobs(), d.Workspaces(), d.Tmp(), d.Mounts()} {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/durable"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
@@ -88,11 +89,7 @@ func keep(data layout.Data, f *os.File, path string, sum manifest.Sum) error {
 
 // syncPacks makes the names of packs durable, one that another request gave just now too.
 func syncPacks(data layout.Data) error {
-	dir, err := os.Open(data.Packs())
-	if err != nil {
-		return err
-	}
-	return errors.Join(failpoint.Do(failpoint.PackSyncDir, dir.Sync), dir.Close())
+	return failpoint.Do(failpoint.PackSyncDir, func() error { return durable.SyncDir(data.Packs()) })
 }
 
 func removeIfThere(path string) error {

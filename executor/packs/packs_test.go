@@ -180,3 +180,46 @@ func TestWhatIsNoFileIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A pack that a later executor wrote was called damaged, and check --repair set it aside.
+func TestAPackOfALaterVersionIsNotDamaged(t *testing.T) {
+	t.Parallel()
+	data := newData(t)
+	path, _ := upload(t, data, "up", "blob")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const footer, version = 64, 16
+	b[len(b)-footer+version] = pack.Version + 1
+	end := len(b) - manifest.DigestSize
+	sum := manifest.SumOf(b[:end])
+	b = append(b[:end], sum[:]...)
+	if err := os.WriteFile(data.Pack(manifest.SumOf(b)), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Verify(t.Context(), data, manifest.SumOf(b)); api.KindOf(err) != api.Incompatible {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What was set aside first was gone when a pack of the same name was damaged again.
+func TestAPackThatIsSetAsideTwiceIsThereTwice(t *testing.T) {
+	t.Parallel()
+	data := newData(t)
+	sum := manifest.SumOf([]byte("pack"))
+	for _, text := range []string{"first", "second"} {
+		if err := os.WriteFile(data.Pack(sum), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := SetAside(data, sum); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all, err := os.ReadDir(data.Damaged()); err != nil || len(all) != 2 {
+		t.Errorf("set aside: %v, %v", all, err)
+	}
+	if err := SetAside(data, sum); err != nil {
+		t.Errorf("one that is gone: %v", err)
+	}
+}

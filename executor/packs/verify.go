@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/durable"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/pack"
@@ -36,6 +37,8 @@ func Verify(ctx context.Context, data layout.Data, sum manifest.Sum) error {
 		return nil
 	case err == nil:
 		err = errors.New("its digest is another")
+	case errors.As(err, new(*pack.VersionError)):
+		return api.Errorf(api.Incompatible, "cyclops install HOST brings the executor up to date", "unable to verify pack %s: %w", sum, err)
 	case !pack.IsFormat(err):
 		return fmt.Errorf("unable to verify pack: %w", err)
 	}
@@ -48,10 +51,7 @@ func damaged(sum manifest.Sum, err error) error {
 
 // SetAside moves a pack that is damaged to where nobody takes it for a sound one. One that is gone stays gone.
 func SetAside(data layout.Data, sum manifest.Sum) error {
-	err := os.MkdirAll(data.Damaged(), 0o700)
-	if err == nil {
-		err = os.Rename(data.Pack(sum), filepath.Join(data.Damaged(), filepath.Base(data.Pack(sum))))
-	}
+	err := durable.SetAside(data.Pack(sum), filepath.Join(data.Damaged(), filepath.Base(data.Pack(sum))))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("unable to set pack %s aside: %w", sum, err)
 	}

@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"syscall"
 
 	"modernc.org/sqlite"
@@ -26,6 +28,31 @@ func inKernelsWords(err error) error {
 		return fmt.Errorf("%w: %w", err, syscall.EIO)
 	}
 	return err
+}
+
+// journalLeft tells whether the last process left a journal, as one does that was killed.
+func journalLeft(path string) bool {
+	info, err := os.Stat(path + "-wal")
+	return err == nil && info.Size() > 0
+}
+
+// doubt records, if a journal was left, that jobs may be missing: SQLite ends its reading of a
+// journal at the first byte that is not what was written, as if it had ended there, and what was
+// committed behind that is gone without a word. It is recorded before settle cuts the journal.
+func (s *Store) doubt(ctx context.Context, left bool) error {
+	if !left {
+		return nil
+	}
+	return s.commit(ctx, func(tx *sql.Tx) error {
+		var have int
+		if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&have); err != nil {
+			return err
+		}
+		if have == 0 || have > version {
+			return nil // it is new, or migrate refuses it
+		}
+		return setPartial(ctx, tx, newer)
+	})
 }
 
 // settle writes what the last process left in the journal to the database's own file, and syncs

@@ -49,9 +49,9 @@ func setAbout(ctx context.Context, tx *sql.Tx, j Job) error {
 }
 
 // Ended returns up to limit ended jobs that ended after the job last, oldest end first; the zero
-// Job begins.
+// Job begins. Damaged rows are left out: they must not end retention.
 func (s *Store) Ended(ctx context.Context, last Job, limit int) ([]Job, error) {
-	return s.query(ctx, `SELECT `+selected+` FROM jobs WHERE ended > 0 AND (ended, seq) > (?, ?) ORDER BY ended, seq LIMIT ?`,
+	return s.query(ctx, `SELECT `+selected+` FROM jobs WHERE ended > 0 AND (ended, seq) > (?, ?) AND `+soundJob()+` ORDER BY ended, seq LIMIT ?`,
 		nano(last.Ended), last.Seq, limit)
 }
 

@@ -170,6 +170,16 @@ func (s *Store) Tombstone(ctx context.Context, id string, now time.Time) (manife
 	return sum, err
 }
 
+// Knows tells whether there is a row of a job, or a tombstone, sound or not.
+func (s *Store) Knows(ctx context.Context, id string) (bool, error) {
+	var one int
+	err := s.read.QueryRowContext(ctx, `SELECT 1 FROM jobs WHERE id = ?1 UNION ALL SELECT 1 FROM tombstones WHERE id = ?1 LIMIT 1`, id).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Restore indexes a job that was found in jobs/ but not in the database.
 func (s *Store) Restore(ctx context.Context, j Job, spec []byte) error {
 	return s.note(ctx, func(tx *sql.Tx) error { return insert(ctx, tx, &j, spec) })

@@ -9,6 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/cyclops-fpga/cyclops/executor/durable"
 )
 
 // salvaged lists what is taken over from a damaged database, what others refer to first. What packs
@@ -22,20 +28,65 @@ func Salvage(ctx context.Context, path, damaged string) error {
 	if err := keepDamaged(path, damaged); err != nil {
 		return fmt.Errorf("unable to keep the damaged %s: %w", path, err)
 	}
-	next := path + ".new"
-	if err := removeDatabase(next); err != nil {
-		return fmt.Errorf("unable to salvage %s: %w", path, err)
+	err := salvage(ctx, path)
+	if err == nil {
+		err = replaceDatabase(path)
 	}
-	s, err := Open(ctx, next)
 	if err != nil {
-		return err
-	}
-	// What cannot be read is lost here and found again in the jobs' directories.
-	_ = s.takeFrom(ctx, path)
-	if err := errors.Join(s.settle(ctx), s.Close(), removeDatabase(path), os.Rename(next, path), syncDirectory(filepath.Dir(path))); err != nil {
 		return fmt.Errorf("unable to salvage %s: %w", path, err)
 	}
 	return nil
+}
+
+// nextOf is where the one that takes a damaged database's place is made.
+func nextOf(path string) string { return path + ".new" }
+
+// salvage makes that one. The damaged database stays until it is whole: a disk that is full now
+// must not cost what can be taken over later.
+func salvage(ctx context.Context, path string) error {
+	if err := removeDatabase(nextOf(path)); err != nil {
+		return err
+	}
+	s, err := Open(ctx, nextOf(path))
+	if err != nil {
+		return err
+	}
+	if err = s.takeFrom(ctx, path); err == nil {
+		err = s.settle(ctx)
+	}
+	if err := errors.Join(err, s.Close()); err != nil {
+		return errors.Join(err, removeDatabase(nextOf(path)))
+	}
+	return durable.SyncDir(filepath.Dir(path))
+}
+
+// replaceDatabase has the new database take the place of the damaged one. That goes first, and its
+// journal after it: a journal must never lie beside a database that it is not of.
+func replaceDatabase(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	if err := removeDatabase(path); err != nil {
+		return err
+	}
+	if err := os.Rename(nextOf(path), path); err != nil {
+		return err
+	}
+	return durable.SyncDir(filepath.Dir(path))
+}
+
+// finishSalvage goes on where a crash ended replaceDatabase: only there is there the new one alone.
+func finishSalvage(path string) error {
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if _, err := os.Lstat(nextOf(path)); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return replaceDatabase(path)
 }
 
 // keepDamaged copies the database as it is, for who wants to look at it.
@@ -52,10 +103,10 @@ func keepDamaged(path, damaged string) error {
 	}
 	for _, suffix := range []string{"", "-wal"} {
 		if err := copyFile(path+suffix, to+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
+			return errors.Join(err, removeDatabase(to)) // half of it helps nobody and fills the disk at each start
 		}
 	}
-	return nil
+	return durable.SyncDir(damaged)
 }
 
 func copyFile(from, to string) error {
@@ -68,7 +119,9 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(dst, src)
+	if _, err = io.Copy(dst, src); err == nil {
+		err = dst.Sync()
+	}
 	return errors.Join(err, dst.Close())
 }
 
@@ -82,15 +135,8 @@ func removeDatabase(path string) error {
 	return errors.Join(errs...)
 }
 
-func syncDirectory(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
-// takeFrom copies sound rows from the database at path.
+// takeFrom copies sound rows from the database at path. What cannot be read of it is lost here and
+// found again in the jobs' directories; what cannot be written is an error.
 func (s *Store) takeFrom(ctx context.Context, path string) error {
 	old, err := sql.Open("sqlite", dsn(path, "NORMAL"))
 	if err != nil {
@@ -98,7 +144,6 @@ func (s *Store) takeFrom(ctx context.Context, path string) error {
 	}
 	defer old.Close()
 	old.SetMaxOpenConns(1)
-	var errs []error
 	for _, t := range tables() {
 		for _, name := range salvaged {
 			if t.name != name {
@@ -106,18 +151,20 @@ func (s *Store) takeFrom(ctx context.Context, path string) error {
 			}
 			// Damage in the middle of a table ends a walk: the other half is reached from its end.
 			for _, order := range []string{"", " DESC"} {
-				errs = append(errs, s.takeTable(ctx, old, t, order))
+				if err := s.takeTable(ctx, old, t, order); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 func (s *Store) takeTable(ctx context.Context, old *sql.DB, t table, order string) error {
 	rows, err := old.QueryContext(ctx, `SELECT `+strings.Join(t.columns, ", ")+` FROM `+t.name+
 		` WHERE `+t.sound()+` ORDER BY `+strings.Join(t.key, order+", ")+order)
 	if err != nil {
-		return err
+		return fullDisk(err)
 	}
 	defer rows.Close()
 	insert := `INSERT OR IGNORE INTO ` + t.name + ` (` + strings.Join(t.columns, ", ") + `) VALUES (?` + strings.Repeat(", ?", len(t.columns)-1) + `)`
@@ -130,10 +177,26 @@ func (s *Store) takeTable(ctx context.Context, old *sql.DB, t table, order strin
 			if err := rows.Scan(values...); err != nil {
 				break
 			}
-			_, _ = tx.ExecContext(ctx, insert, values...) // a document without its job's row has nowhere to go
+			if _, err := tx.ExecContext(ctx, insert, values...); err != nil && !unwanted(err) {
+				return err
+			}
 		}
-		return nil
+		return errors.Join(ctx.Err(), fullDisk(rows.Err()))
 	})
+}
+
+// unwanted tells of a row that has nowhere to go, as a document without its job's.
+func unwanted(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_CONSTRAINT
+}
+
+// fullDisk returns err if it passes once there is room, and nil if it tells of damage.
+func fullDisk(err error) error {
+	if err = inKernelsWords(err); errors.Is(err, syscall.ENOSPC) {
+		return err
+	}
+	return nil
 }
 
 // Forget drops a pack that is damaged or gone, with the snapshots that draw on it, so that they are asked for again.

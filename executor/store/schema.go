@@ -105,6 +105,22 @@ func schema2() string {
 // another may have been there before.
 const partial = "partial"
 
+// What partial is set to: all jobs may be missing, or only what a journal had that was left.
+const (
+	all   = "true"
+	newer = "newer"
+)
+
+func setPartial(ctx context.Context, tx *sql.Tx, value string) error {
+	_, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)`, partial, value)
+	return err
+}
+
+// Doubt records that jobs may be missing that jobs/ has, so that the next daemon looks.
+func (s *Store) Doubt(ctx context.Context) error {
+	return s.commit(ctx, func(tx *sql.Tx) error { return setPartial(ctx, tx, newer) })
+}
+
 func (s *Store) migrate(ctx context.Context) error {
 	return s.commit(ctx, func(tx *sql.Tx) error {
 		var have int
@@ -125,7 +141,7 @@ func (s *Store) migrate(ctx context.Context) error {
 			}
 		}
 		if have == 0 {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO settings (name, value) VALUES (?, 'true')`, partial); err != nil {
+			if err := setPartial(ctx, tx, all); err != nil {
 				return err
 			}
 		}
@@ -157,8 +173,9 @@ func (s *Store) Whole(ctx context.Context) error {
 	})
 }
 
-// Partial tells whether jobs may be missing that jobs/ has.
-func (s *Store) Partial(ctx context.Context) (bool, error) {
+// Partial tells whether jobs may be missing that jobs/ has, and whether no more than the journal
+// of a process that was killed may have lost.
+func (s *Store) Partial(ctx context.Context) (missing, few bool, err error) {
 	value, err := s.Setting(ctx, partial)
-	return value != "", err
+	return value != "", value == newer, err
 }

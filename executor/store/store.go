@@ -32,6 +32,10 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unable to open %s: %w", path, err)
 	}
+	if err := finishSalvage(path); err != nil {
+		return nil, fmt.Errorf("unable to open %s: %w", path, err)
+	}
+	left := journalLeft(path)
 	s := new(Store)
 	for _, c := range []struct {
 		db          **sql.DB
@@ -45,7 +49,10 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		(*c.db).SetMaxOpenConns(c.max)
 		(*c.db).SetMaxIdleConns(1)
 	}
-	if err = errors.Join(s.settle(ctx), s.migrate(ctx)); err == nil {
+	if err = s.doubt(ctx, left); err == nil {
+		err = errors.Join(s.settle(ctx), s.migrate(ctx))
+	}
+	if err == nil {
 		err = s.index(ctx)
 	}
 	if err != nil {

@@ -57,7 +57,7 @@ func pack(word string) Pack { return Pack{Sum: manifest.SumOf([]byte(word)), Siz
 func TestJobSurvivesReopening(t *testing.T) {
 	t.Parallel()
 	s, path := open(t)
-	if partial, err := s.Partial(t.Context()); !partial || err != nil {
+	if partial, _, err := s.Partial(t.Context()); !partial || err != nil {
 		t.Errorf("a new database has every job there is: %v", err)
 	}
 	if err := s.Whole(t.Context()); err != nil {

@@ -149,10 +149,13 @@ func Leftovers(data layout.Data) []string {
 	return ids
 }
 
-// CleanUp removes what jobs left behind whose supervisors are gone.
+// CleanUp removes what jobs left behind whose supervisors are gone. Those of ids that are not stay as they are.
 func CleanUp(data layout.Data, ids ...string) error {
 	var errs []error
 	for _, id := range ids {
+		if _, alive := Begun(data, id); alive {
+			continue // the database lost its row: what it has is no leftover
+		}
 		killCgroup(data.Groups(id))
 		errs = append(errs, removeTmp(data, id))
 		if err := os.Remove(data.Control(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -56,12 +56,12 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("unable to read pack of version %d: this Cyclops reads version %d", e.Have, Version)
 }
 
-// IsFormat tells whether err says that a file's bytes are wrong, not that they could not be read.
+// IsFormat tells whether err says that a file's bytes are wrong, not that they could not be read or
+// are of a later version.
 func IsFormat(err error) bool {
 	var f *FormatError
 	var m *MismatchError
-	var v *VersionError
-	return errors.As(err, &f) || errors.As(err, &m) || errors.As(err, &v)
+	return errors.As(err, &f) || errors.As(err, &m)
 }
 
 // The two skippable frames at the end.
