@@ -159,10 +159,14 @@ func (c *checker) artifacts(ctx context.Context, j store.Job, m *manifest.Manife
 	}
 	if c.Full && m.Usage.LogBytes > 0 {
 		wrong, err := joblog.Check(ctx, c.Data, j.ID)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case errors.As(err, new(*joblog.ErrVersion)) && damaged[j.ID+".log.idx"] == "":
+			c.later("jobs/"+j.ID+"/log.idx", err)
+		case errors.As(err, new(*joblog.ErrVersion)), errors.Is(err, fs.ErrNotExist):
+			// said already: its digest is not that of the record
+		case err != nil:
 			return nil, err
-		}
-		if len(wrong) > 0 {
+		case len(wrong) > 0:
 			damaged[j.ID+".log"] = strings.Join(wrong, "; ")
 		}
 	}

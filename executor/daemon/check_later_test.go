@@ -85,3 +85,26 @@ func TestCheckBelievesTheManifestOfAJobCalledLost(t *testing.T) {
 		t.Errorf("it is another now: %v", err)
 	}
 }
+
+// A byte of a log's index that changes into a later version's number is damage: the record has
+// another digest of it. check --repair ended with an error.
+func TestAnIndexThatSeemsOfALaterVersionIsMended(t *testing.T) {
+	t.Parallel()
+	k := keepJobs(t)
+	path := k.data.LogIndex(k.jobs[1])
+	now, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := bytes.IndexByte(now, 1)
+	spoil(t, path, now, func(b []byte) []byte { b[version] = 2; return b })
+	r, _ := checkIt(t, k.data, "--repair")
+	if len(r.Findings) == 0 || r.Findings[0].Kind != "log" || r.Findings[0].Done == "" {
+		t.Errorf("check found %+v", r.Findings)
+	}
+	r, _ = checkIt(t, k.data)
+	stop(t, k.data)
+	if kept, err := os.ReadFile(path); err != nil || !bytes.Equal(kept, now) || len(r.Findings) != 0 {
+		t.Errorf("it is not mended: %v, %+v", err, r.Findings)
+	}
+}
