@@ -167,3 +167,24 @@ func TestADaemonThatCannotListenSaysWhy(t *testing.T) {
 		t.Errorf("got %v, %v", d, err)
 	}
 }
+
+// A start that the database lost, as a damaged page of it does, was made again.
+func TestAStartThatOnlyTheClaimTellsOfIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "slots = 1\n")
+	ran := filepath.Join(t.TempDir(), "ran")
+	j := job("echo >> "+ran, "w")
+	h.queued(j)
+	if err := os.Symlink("4194304 1 "+boot.ID(), h.data.Claim(j.ID, 1)); err != nil { // a pid that no process has
+		t.Fatal(err)
+	}
+	h.start()
+	h.resume()
+	c := h.follow(api.Follow{Job: j.ID})
+	if err := c.drain(); err != nil || c.result.State != manifest.Lost {
+		t.Errorf("got %v, %+v", err, c.result)
+	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("it ran")
+	}
+}

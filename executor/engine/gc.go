@@ -15,7 +15,6 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
-	"github.com/cyclops-fpga/cyclops/executor/workspace"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
@@ -158,8 +157,7 @@ func (e *Engine) removeWorkspace(ctx context.Context, name string) error {
 	named, err := e.named(ctx, name)
 	path := ""
 	if err == nil && !named {
-		path = e.setAside(manifest.NewID(), e.Data.Workspace(name))
-		_, err = workspace.Remove(e.Data, name)
+		path, err = e.workspaceAside(manifest.NewID(), name)
 	}
 	e.removing.Unlock()
 	switch {
@@ -167,6 +165,8 @@ func (e *Engine) removeWorkspace(ctx context.Context, name string) error {
 		return api.Errorf(api.Conflict, "", "a job names workspace %s now", name)
 	case err != nil:
 		return fmt.Errorf("unable to remove workspace %s: %w", name, err)
+	case path == "":
+		return nil
 	}
 	return supervise.RemoveTree(path)
 }

@@ -36,18 +36,28 @@ type keeper struct {
 	warned   bool          // that the clock was set
 }
 
-// ended tells of a job that the store has as ended.
-func (k *keeper) ended(row store.Job) {
+// ended tells of a job that the store has as ended, now by the clock that nobody sets. What will be
+// measured anew is not added up: where only an age is configured nobody ever asks for the sum.
+func (k *keeper) ended(row store.Job, now time.Duration) {
 	if k.wake == nil {
 		return // nothing is removed unasked
 	}
 	k.mu.Lock()
-	k.fresh = append(k.fresh, row)
+	if k.stale(now) {
+		k.fresh = nil
+	} else {
+		k.fresh = append(k.fresh, row)
+	}
 	k.mu.Unlock()
 	select {
 	case k.wake <- struct{}{}:
 	default:
 	}
+}
+
+// stale tells that the sum is to be measured anew. k.mu is held.
+func (k *keeper) stale(now time.Duration) bool {
+	return k.measured == 0 || now-k.measured > measureEvery
 }
 
 // forgot tells of bytes that a removal freed.
@@ -153,7 +163,7 @@ func (e *Engine) sacrifice(ctx context.Context, victims []victim) (reply api.Rem
 func (e *Engine) kept(ctx context.Context) (int64, error) {
 	k := &e.keeper
 	k.mu.Lock()
-	stale := k.measured == 0 || e.clock.Boot()-k.measured > measureEvery
+	stale := k.stale(e.clock.Boot())
 	fresh := k.fresh
 	k.fresh = nil
 	k.mu.Unlock()

@@ -23,7 +23,7 @@ const launchLimit = time.Minute
 
 // startNext starts what may start. e.mu is held.
 func (e *Engine) startNext() {
-	if e.stuck != nil {
+	if e.stuck != nil || e.failed.Load() != nil {
 		return
 	}
 	starts := e.queue.Next()
@@ -217,7 +217,7 @@ func (e *Engine) requeue(j *job) {
 	if err := failpoint.Do(failpoint.RequeueCommit, func() error {
 		return e.Room.Use(func() error { return e.Store.Requeue(context.WithoutCancel(e.ctx), j.row.ID) })
 	}); err != nil {
-		e.Log.Error("unable to put job back into the queue", "job", j.row.ID, "error", err)
+		e.Log.Error("unable to put job back into the queue", "job", j.row.ID, "error", e.disk(err))
 	}
 }
 
@@ -266,10 +266,10 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	if err := failpoint.Do(failpoint.EndCommit, func() error {
 		return e.Room.Use(func() error { return e.Store.End(context.WithoutCancel(e.ctx), row) })
 	}); err != nil {
-		e.Log.Error("unable to record the end", "job", row.ID, "error", err)
+		e.Log.Error("unable to record the end", "job", row.ID, "error", e.disk(err))
 		e.recordLater(row)
 	}
-	e.keeper.ended(row)
+	e.keeper.ended(row, e.clock.Boot())
 	j.pins.Release()
 	if m.Extra[supervise.DamagedInputs] != nil {
 		e.inspect(&row)

@@ -69,7 +69,7 @@ func (e *Engine) takeUp(ctx context.Context) error {
 		j := e.restore(ctx, row)
 		e.live[row.ID] = j
 		e.see(j)
-		if j.row.State == manifest.Running || e.hasManifest(j) {
+		if j.row.State == manifest.Running || e.hasManifest(j) || e.begun(j) {
 			e.takeUpRunning(j)
 			running = append(running, j)
 		} else {
@@ -106,6 +106,13 @@ func (e *Engine) restore(ctx context.Context, row store.Job) *job {
 		e.requeue(j)
 	}
 	return j
+}
+
+// begun tells of a job that waits, as far as the store knows, whether a supervisor has it all the same:
+// a damaged disk can lose a start, but the job's directory has the claim.
+func (e *Engine) begun(j *job) bool {
+	begun, _ := supervise.Begun(e.Data, j.row.ID)
+	return begun
 }
 
 // takeUpWaiting queues jobs, all before any is withdrawn: one that comes after another knows it

@@ -141,11 +141,23 @@ func (e *Engine) aside(f store.Freed) (paths []string, err error) {
 		if name == "" {
 			continue
 		}
-		paths = append(paths, e.setAside(id, e.Data.Workspace(name)))
-		_, other := workspace.Remove(e.Data, name)
-		err = errors.Join(err, other)
+		path, other := e.workspaceAside(id, name)
+		if err = errors.Join(err, other); path != "" {
+			paths = append(paths, path)
+		}
 	}
 	return paths, err
+}
+
+// workspaceAside frees the name of a workspace and returns where what it held is to be deleted. It is
+// empty if that could not be moved and was deleted at once: a new job may work there from now on.
+func (e *Engine) workspaceAside(id, name string) (string, error) {
+	path := e.setAside(id, e.Data.Workspace(name))
+	_, err := workspace.Remove(e.Data, name)
+	if path == e.Data.Workspace(name) {
+		path = ""
+	}
+	return path, err
 }
 
 // isolated is the name of the workspace that a job has to itself, or "".

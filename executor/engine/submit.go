@@ -52,6 +52,9 @@ func (e *Engine) Submit(ctx context.Context, s Submission) (api.Accepted, *api.M
 	defer gathered.Release()
 	info, err := e.admit(ctx, newJob(doc, digest), s.Job, gathered)
 	if again, known := errors.AsType[*alreadyError](err); known {
+		if again.ended != nil {
+			return accepted(again.ended), nil, nil
+		}
 		return e.awaitAgain(ctx, again.job, digest)
 	}
 	if err != nil {
@@ -118,6 +121,11 @@ func (e *Engine) known(ctx context.Context, id string, digest manifest.Sum) (*ap
 	if err := e.sound(); err != nil {
 		return nil, err
 	}
+	return e.recorded(ctx, id, digest)
+}
+
+// recorded answers for an id that the store has, of a job or of one that was removed.
+func (e *Engine) recorded(ctx context.Context, id string, digest manifest.Sum) (*api.JobInfo, error) {
 	row, err := e.Store.Get(ctx, id)
 	if err == nil {
 		info := e.rowInfo(&row)
@@ -233,9 +241,12 @@ func (e *Engine) gather(ctx context.Context, doc *manifest.Job, s Submission) (*
 }
 
 // alreadyError says that the same id came in twice at the same time.
-type alreadyError struct{ job *job }
+type alreadyError struct {
+	job   *job
+	ended *api.JobInfo // it has ended by now
+}
 
-func (a *alreadyError) Error() string { return "job " + a.job.row.ID + " is being accepted already" }
+func (a *alreadyError) Error() string { return "the job was accepted meanwhile" }
 
 // admit queues a job and makes that durable; one that may start at once is accepted and started
 // in the same commit.
@@ -252,6 +263,14 @@ func (e *Engine) admit(ctx context.Context, j *job, raw []byte, g *inputs.Gather
 	if have := e.live[j.row.ID]; have != nil {
 		e.mu.Unlock()
 		return api.JobInfo{}, &alreadyError{job: have}
+	}
+	// Asked again under the lock: while the inputs came, the same job may have come another way, ended and been removed.
+	if ended, err := e.recorded(ctx, j.row.ID, j.row.Digest); ended != nil || err != nil {
+		e.mu.Unlock()
+		if err == nil {
+			err = &alreadyError{ended: ended}
+		}
+		return api.JobInfo{}, err
 	}
 	// Asked again under the lock: an upstream job may have ended since.
 	if e.orphaned(ctx, j) {
