@@ -59,9 +59,6 @@ func lookAt(ctx context.Context, d layout.Data, _ []string) (*api.CheckReport, e
 // repairAll ends the daemon, mends, and starts it again: it indexes the jobs that a damaged database
 // lost. Jobs that run go on.
 func repairAll(ctx context.Context, d layout.Data, self []string) (*api.CheckReport, error) {
-	if _, err := daemon.Stop(ctx, d); err != nil {
-		return nil, err
-	}
 	report, err := repair(ctx, d)
 	if err != nil {
 		return nil, err
@@ -70,7 +67,7 @@ func repairAll(ctx context.Context, d layout.Data, self []string) (*api.CheckRep
 }
 
 func repair(ctx context.Context, d layout.Data) (*api.CheckReport, error) {
-	lock, err := daemon.Lock(ctx, d)
+	lock, err := daemon.TakeOver(ctx, d)
 	if err != nil {
 		return nil, err
 	}

@@ -78,8 +78,21 @@ func lockData(ctx context.Context, d layout.Data) (*os.File, error) {
 	return f, nil
 }
 
-// Lock takes the data directory from any other process until it is closed.
-func Lock(ctx context.Context, d layout.Data) (io.Closer, error) { return lockData(ctx, d) }
+// TakeOver ends the daemon, if there is one, and keeps the data directory from any other process
+// until it is closed. Jobs go on. Nobody starts a daemon in between.
+func TakeOver(ctx context.Context, d layout.Data) (io.Closer, error) {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	start, err := flock(ctx, startLock(d))
+	if err != nil {
+		return nil, err
+	}
+	defer start.Close()
+	if _, err := Stop(ctx, d); err != nil {
+		return nil, err
+	}
+	return lockData(ctx, d)
+}
 
 func occupied(d layout.Data, err error) error {
 	holder, _ := os.ReadFile(d.Lock())
