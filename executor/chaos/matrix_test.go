@@ -89,6 +89,7 @@ type blow struct {
 	story  scenario
 	server *sshtest.Server
 	seen   map[int]bool // processes that a pause was ended for
+	others []<-chan struct{}
 }
 
 // strike runs a case as a subtest, unless an earlier run of the report has it.
@@ -137,6 +138,9 @@ func (b *blow) run(w *world) {
 	}
 	if b.fault.name == failpoint.Pause {
 		b.tend(w, over) // what comes behind the story's end
+	}
+	for _, ended := range b.others { // not before: the next daemon is paused too, and holds them up
+		<-ended
 	}
 	b.blame(w)
 	w.stopDaemon() // it may be armed still
@@ -190,11 +194,11 @@ func (b *blow) release(w *world, pid int, first bool) {
 	if paused.role == roleSupervisor || paused.role == roleClient {
 		<-other.ended // neither holds up anybody else
 	}
+	b.others = append(b.others, other.ended)
 	time.Sleep(w.paused) // the others may notice; how long that takes nobody tells
 	if first && b.fault.then == pausedIsKilled {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	} else {
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
-	<-other.ended
 }
