@@ -317,12 +317,26 @@ func (e *Engine) recordLater(row store.Job) {
 				return
 			case <-tick.C:
 			}
-			if err := e.Store.End(e.ctx, row); err == nil {
-				e.unrecorded.Delete(row.ID)
+			if e.recordAgain(row) {
 				return
 			}
 		}
 	})
+}
+
+// recordAgain tells whether nothing more is to be tried: a row that is gone or damaged never takes its job's end. Of a
+// damaged one memory goes on answering, and a repair reads the manifest.
+func (e *Engine) recordAgain(row store.Job) bool {
+	err := e.Store.End(e.ctx, row)
+	gone := errors.Is(err, store.ErrNotFound)
+	if err == nil || gone {
+		e.unrecorded.Delete(row.ID)
+	}
+	if gone || store.IsDamaged(err) {
+		e.Log.Error("the end of a job stays out of the database", "job", row.ID, "error", err)
+		return true
+	}
+	return err == nil
 }
 
 // latest puts the end of a job that the store could not take in the place of what it has.
