@@ -233,7 +233,7 @@ func (f *follower) tellEnd(v engine.View) error {
 		return f.w.Write(api.FrameEnd)
 	}
 	location := f.s.Data.Manifest(f.want.Job)
-	data, err := os.ReadFile(location)
+	data, err := f.s.Engine.Record(f.ctx, f.want.Job)
 	if err != nil {
 		return fmt.Errorf("unable to read the job's manifest: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
@@ -116,7 +115,7 @@ func (s *Server) manifest(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	data, err := os.ReadFile(s.Data.Manifest(info.ID))
+	data, err := s.Engine.Record(r.Context(), info.ID)
 	switch {
 	case err != nil && !info.State.Ended():
 		writeError(w, api.Errorf(api.Conflict, "cyclops wait "+info.ID+" waits for it", "job %s is %s and has no manifest yet", info.ID, info.State))
