@@ -87,13 +87,10 @@ func (e *Engine) conclude(j *job) {
 		e.lose(j)
 		return
 	}
-	if err != nil && e.ctx.Err() != nil {
+	if err != nil {
 		return // the next daemon reads it
 	}
-	var m *manifest.Manifest
-	if err == nil {
-		m, err = manifest.DecodeManifest(data)
-	}
+	m, err := manifest.DecodeManifest(data)
 	if err != nil {
 		e.Log.Error("unable to read manifest", "job", j.row.ID, "error", err)
 		m = &manifest.Manifest{State: manifest.Lost, Reason: "its manifest cannot be read: " + err.Error(), Ended: time.Now().UTC()}
@@ -101,18 +98,15 @@ func (e *Engine) conclude(j *job) {
 	e.finish(j, m)
 }
 
-// readTries is how often a disk that does not give a manifest is asked, before what it holds is called
-// unknown: a read can fail once, and the job would be lost for good.
-const readTries = 5
-
-// readEnd reads the manifest of a job whose supervisor is gone.
+// readEnd reads the manifest of a job whose supervisor is gone. A disk that does not give it is asked until this daemon
+// leaves: the manifest tells how the job ended, and a job that was called lost meanwhile would be lost for good.
 func (e *Engine) readEnd(j *job) ([]byte, error) {
 	timer := time.NewTimer(tryAgain)
 	defer timer.Stop()
-	for try := 1; ; try++ {
+	for {
 		data, err := os.ReadFile(e.Data.Manifest(j.row.ID))
 		err = errors.Join(err, failpoint.At(failpoint.EndRead))
-		if err == nil || errors.Is(err, os.ErrNotExist) || try == readTries {
+		if err == nil || errors.Is(err, os.ErrNotExist) {
 			return data, err
 		}
 		e.Log.Error("unable to read manifest", "job", j.row.ID, "error", err)
