@@ -39,12 +39,15 @@ func (e *Engine) follow(j *job, process Supervisor) {
 	}
 	if !e.hasManifest(j) && process != nil {
 		// It is about to go, or gone; what it did not write by then it never will.
-		_ = process.Wait()
+		_ = process.Wait(e.ctx)
+		if e.ctx.Err() != nil {
+			return // one that was stopped may go on yet; the next daemon finds it
+		}
 	}
 	e.conclude(j)
 	if process != nil {
 		// Whoever waited for the job knows already; this only sees its supervisor off.
-		if err := process.Wait(); err != nil {
+		if err := process.Wait(e.ctx); err != nil && e.ctx.Err() == nil {
 			e.Log.Warn("supervisor ended badly", "job", j.row.ID, "error", err)
 		}
 	}

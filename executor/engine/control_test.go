@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cyclops-fpga/cyclops/executor/hostconfig"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
@@ -47,4 +48,29 @@ func TestAManifestThatCannotBeReadForLongIsReadInTheEnd(t *testing.T) {
 			t.Errorf("it read %q", doc)
 		}
 	})
+}
+
+// stopped is a supervisor that neither listens nor ends, as one that somebody sent STOP.
+type stopped struct{ waited chan struct{} }
+
+func (s stopped) Wait(ctx context.Context) error {
+	close(s.waited)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A daemon that was to leave waited for a supervisor that was stopped, and called its job lost if that ended meanwhile.
+func TestADaemonLeavesThoughASupervisorDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t, hostconfig.Retention{})
+	j := restored(store.Job{ID: manifest.NewID(), State: manifest.Running}, &manifest.Job{})
+	s := stopped{make(chan struct{})}
+	h.wg.Go(func() { h.follow(j, s) })
+	<-s.waited
+	h.Close()
+	select {
+	case <-j.ended:
+		t.Errorf("its job was ended: %+v", j.row)
+	default:
+	}
 }

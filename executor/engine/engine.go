@@ -31,8 +31,8 @@ type Launcher interface {
 
 // Supervisor is what a Launcher started.
 type Supervisor interface {
-	// Wait returns when the supervisor has ended.
-	Wait() error
+	// Wait returns when the supervisor has ended, or with the error of ctx.
+	Wait(ctx context.Context) error
 }
 
 // Options says what an Engine works on. Every field is needed.

@@ -3,6 +3,7 @@
 package supervise
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"testing"
@@ -36,7 +37,7 @@ func BenchmarkTrue(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := p.Wait(); err != nil {
+		if err := p.Wait(context.Background()); err != nil {
 			b.Fatal(err)
 		}
 		j.process = p

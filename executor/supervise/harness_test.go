@@ -260,7 +260,7 @@ func (j *job) phase(name string) func() bool {
 func (j *job) end() *manifest.Manifest {
 	j.t.Helper()
 	ended := make(chan error, 1)
-	go func() { ended <- j.process.Wait() }()
+	go func() { ended <- j.process.Wait(context.Background()) }()
 	select {
 	case err := <-ended:
 		if err != nil {

@@ -3,6 +3,7 @@
 package supervise
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -215,7 +216,7 @@ func TestWhatErasedItsMarkIsFoundByItsGroup(t *testing.T) {
 	if err := unix.Kill(j.process.PID, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.process.Wait(); err == nil {
+	if err := j.process.Wait(context.Background()); err == nil {
 		t.Fatal("the supervisor survived KILL")
 	}
 	if _, err := KillMarked(t.Context(), j.data, j.ID); err != nil {

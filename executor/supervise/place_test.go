@@ -3,6 +3,7 @@
 package supervise
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,7 +126,7 @@ func TestMarksAreSeenInAPlace(t *testing.T) {
 		if err := syscall.Kill(j.process.PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		_ = j.process.Wait()
+		_ = j.process.Wait(context.Background())
 		if n, err := KillMarked(t.Context(), j.data, j.ID); n == 0 || err != nil || len(j.left()) != 0 {
 			t.Errorf("killed %d, %v, left %v", n, err, j.left())
 		}

@@ -96,14 +96,14 @@ func (p *Process) ready(ctx context.Context, l *Launch, r *os.File) error {
 // room for it is ENOSPC.
 func (p *Process) refused(why string) error {
 	var ended *exec.ExitError
-	if errors.As(p.Wait(), &ended) && ended.ExitCode() == exitNoRoom {
+	if errors.As(p.Wait(context.Background()), &ended) && ended.ExitCode() == exitNoRoom {
 		return fmt.Errorf("unable to start supervisor: %s: %w", strings.TrimSuffix(why, ": "+unix.ENOSPC.Error()), unix.ENOSPC)
 	}
 	return fmt.Errorf("unable to start supervisor: %s", why)
 }
 
 func (p *Process) endedAtOnce(l *Launch) error {
-	ended := p.Wait()
+	ended := p.Wait(context.Background())
 	j, err := l.Document()
 	if err == nil {
 		if begun, _ := Begun(l.Data, j.ID); begun {
@@ -113,10 +113,14 @@ func (p *Process) endedAtOnce(l *Launch) error {
 	return fmt.Errorf("unable to start supervisor: it ended at once: %w", errors.Join(ended, err))
 }
 
-// Wait returns when the supervisor has ended.
-func (p *Process) Wait() error {
-	<-p.done
-	return p.err
+// Wait returns when the supervisor has ended, or with the error of ctx: one that was stopped may never end.
+func (p *Process) Wait(ctx context.Context) error {
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Dial connects to the control socket of a job's supervisor. It fails with ECONNREFUSED or

@@ -3,6 +3,7 @@
 package supervise
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -249,7 +250,7 @@ func TestALostJobsProcessesAreFound(t *testing.T) {
 	if err := unix.Kill(j.process.PID, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.process.Wait(); err == nil {
+	if err := j.process.Wait(context.Background()); err == nil {
 		t.Fatal("the supervisor survived KILL")
 	}
 	n, err := KillMarked(t.Context(), j.data, j.ID)
