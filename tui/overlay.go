@@ -186,7 +186,8 @@ func box(body, lines []string, inner, w, h int) []string {
 		}
 		under := bare(out[top+i])
 		under += spaces(w - width(under))
-		out[top+i] = cut(under, 0, left, false) + line + cut(under, left+inner+4, w, false)
+		before := cut(under, 0, left, false)
+		out[top+i] = before + spaces(left-width(before)) + line + cut(under, left+inner+4, w, false)
 	}
 	return out
 }

@@ -6,8 +6,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/cyclops-fpga/cyclops/manifest/caret"
-	"github.com/mattn/go-runewidth"
 )
 
 // clean makes a host's words one safe line: controls could move the cursor, and characters that
@@ -34,11 +34,30 @@ func plain(text string) bool {
 	return true
 }
 
+// width is how many cells text takes: the sum of its characters', as the renderer counts. A width
+// of another count (of whole clusters, or by the locale) would shift whatever stands behind.
 func width(text string) int {
 	if plain(text) {
 		return len(text)
 	}
-	return runewidth.StringWidth(text)
+	sum := 0
+	for len(text) > 0 {
+		n, cells := character(text)
+		sum, text = sum+cells, text[n:]
+	}
+	return sum
+}
+
+// character returns how many bytes the first character of text has, and how many cells it takes.
+func character(text string) (n, cells int) {
+	if c := text[0]; c < utf8.RuneSelf {
+		if c < 0x20 || c == 0x7f {
+			return 1, 0
+		}
+		return 1, 1
+	}
+	_, n = utf8.DecodeRuneInString(text)
+	return n, ansi.StringWidthWc(text[:n])
 }
 
 // fit makes text exactly width cells wide, without what could steer the terminal, and marks what it left out.
@@ -49,7 +68,7 @@ func fit(text string, w int) string {
 	text = clean(text)
 	have := width(text)
 	if have > w {
-		text = runewidth.Truncate(text, w, "…")
+		text = cut(text, 0, w-width("…"), false) + "…"
 		have = width(text)
 	}
 	return text + spaces(w-have)
@@ -85,7 +104,7 @@ func wrap(text string, w int) []string {
 			line += " "
 		}
 		for width(line)+width(word) > w && w > 1 {
-			head := runewidth.Truncate(word, max(1, w-width(line)), "")
+			head := cut(word, 0, max(1, w-width(line)), false)
 			if head == "" {
 				break
 			}
@@ -152,7 +171,9 @@ func plainBytes(line []byte) bool {
 	return true
 }
 
-// cut returns the cells of text from column from on, at most w of them; colours stay if colour.
+// cut returns the cells of text from column from on, at most w of them; colours stay if colour. Of
+// a wide character that lies across column from the part behind it becomes a space, so that what
+// follows keeps its column.
 func cut(text string, from, w int, colour bool) string {
 	if plain(text) {
 		if from >= len(text) {
@@ -171,13 +192,15 @@ func cut(text string, from, w int, colour bool) string {
 			text = text[n:]
 			continue
 		}
-		r, n := utf8.DecodeRuneInString(text)
-		cells := runewidth.RuneWidth(r)
+		n, cells := character(text)
 		if column+cells > from+w {
 			break
 		}
-		if column >= from {
+		switch {
+		case column >= from && (cells > 0 || column > from || from == 0):
 			b.WriteString(text[:n])
+		case column < from && column+cells > from:
+			b.WriteString(spaces(column + cells - from))
 		}
 		column, text = column+cells, text[n:]
 	}

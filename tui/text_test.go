@@ -1,0 +1,65 @@
+package tui
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/charmbracelet/x/ansi"
+	"pgregory.net/rapid"
+)
+
+// odd are characters whose width depends on who counts: wide ones, those that stand on the one
+// before, emoji of several characters, and those that an East Asian locale makes wide.
+var odd = []string{"a", " ", "日", "e\u0301", "👨\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "🇩🇪", "±", "─", "…", "°", "ä"}
+
+func oddText() *rapid.Generator[string] {
+	return rapid.Map(rapid.SliceOfN(rapid.SampledFrom(odd), 0, 40), func(all []string) string { return strings.Join(all, "") })
+}
+
+// The renderer puts what follows a text where it counts the text's end.
+func TestWidthIsTheRenderers(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		text := oddText().Draw(rt, "text")
+		if got, want := width(text), ansi.StringWidthWc(text); got != want {
+			rt.Errorf("%q: %d cells, the renderer counts %d", text, got, want)
+		}
+		w := rapid.IntRange(1, 60).Draw(rt, "w")
+		if got := ansi.StringWidthWc(fit(text, w)); got != w {
+			rt.Errorf("%q fitted to %d takes %d", text, w, got)
+		}
+	})
+}
+
+func TestCutKeepsColumns(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		text := oddText().Draw(rt, "text")
+		from := rapid.IntRange(0, width(text)).Draw(rt, "from")
+		if got, want := width(cut(text, from, 1<<20, false)), width(text)-from; got != want {
+			rt.Errorf("%q from %d: %d cells, want %d", text, from, got, want)
+		}
+	})
+	if got := cut("日本語", 1, 3, false); got != " 本" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A wide character that lies across the edge of what is drawn over it must not shift it.
+func TestBoxStandsStraightOnWideText(t *testing.T) {
+	t.Parallel()
+	body := []string{strings.Repeat("日", 30), "x" + strings.Repeat("日", 29), strings.Repeat("a", 60), "", ""}
+	column := -1
+	for _, line := range box(body, []string{"1", "2"}, 19, 60, 5) {
+		before, _, found := strings.Cut(line, "│")
+		if !found {
+			continue
+		}
+		if column >= 0 && width(before) != column {
+			t.Errorf("%q begins in column %d, not %d", line, width(before), column)
+		}
+		if column = width(before); width(line) != 60 {
+			t.Errorf("%q has %d cells", line, width(line))
+		}
+	}
+}
