@@ -40,7 +40,7 @@ func (m *Model) toggleWrap() tea.Cmd {
 		p.hold(m)
 	case *textPane:
 		p.wrapped = !p.wrapped
-		p.rewrap()
+		p.rewrap(m.width)
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (p *logPane) rowsOf(m *Model, i int) int {
 		return 1
 	}
 	w := p.room(m)
-	return max(1, (width(bare(safeLine([]byte(p.window.lines[i].text))))+w-1)/w)
+	return len(rows(safeLine([]byte(p.window.lines[i].text)), w, w, false))
 }
 
 // room is how many cells the text of a line has.
@@ -218,8 +218,8 @@ func (p *logPane) lines(m *Model, w, h int) []string {
 	var out []string
 	skip := p.sub
 	for i := p.top; i < len(p.window.lines) && len(out) < h; i++ {
-		rows := p.draw(m, &p.window.lines[i], w)
-		out = append(out, rows[min(skip, len(rows)):]...)
+		all := p.draw(m, &p.window.lines[i], w)
+		out = append(out, all[min(skip, len(all)):]...)
 		skip = 0
 	}
 	return out[:min(len(out), h)]
@@ -243,12 +243,12 @@ func (p *logPane) draw(m *Model, l *logLine, w int) []string {
 	if !p.wrapped {
 		return []string{gutter + p.search.paint(t, cut(text, p.side, room, t.colour))}
 	}
-	var rows []string
-	for from := 0; from == 0 || from < width(bare(text)); from += room {
-		rows = append(rows, gutter+p.search.paint(t, cut(text, from, room, t.colour)))
+	all := rows(text, room, room, t.colour)
+	for i, row := range all {
+		all[i] = gutter + p.search.paint(t, row)
 		gutter = spaces(w - room)
 	}
-	return rows
+	return all
 }
 
 // paint marks what the search is about.

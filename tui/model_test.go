@@ -248,6 +248,19 @@ func TestLogFollowsUntilScrolled(t *testing.T) {
 	}
 }
 
+// w wraps at once, and before the first move.
+func TestAPreviewWrapsAtOnce(t *testing.T) {
+	t.Parallel()
+	m := begin(t, sample(), 60, 15)
+	press(m, "j", "j", "a", "G", "k", "k", "enter")
+	p := m.top().(*textPane)
+	p.source = []styled{{text: strings.Repeat("long line ", 20)}}
+	press(m, "w")
+	if want := (200 + 57) / 58; len(p.rows) != want {
+		t.Errorf("%d rows, want %d:\n%s", len(p.rows), want, screen(m))
+	}
+}
+
 // The window shows the same lines whichever way it came to them.
 func TestLogWindowIsTheLog(t *testing.T) {
 	t.Parallel()

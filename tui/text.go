@@ -210,6 +210,46 @@ func cut(text string, from, w int, colour bool) string {
 	return b.String()
 }
 
+// rows breaks text into rows of w cells, the ones behind the first of rest, in one walk: a row at a
+// time from the line's beginning takes a minute for a line of half a megabyte. There is always a first.
+func rows(text string, w, rest int, colour bool) []string {
+	w, rest = max(2, w), max(2, rest)
+	var all []string
+	var b strings.Builder
+	ink, column := "", 0 // the colours that hold, and the cells of the row
+	for len(text) > 0 {
+		if n := sgrLength(text); n > 0 {
+			if ink += text[:n]; text[:n] == "\x1b[m" || text[:n] == "\x1b[0m" {
+				ink = ""
+			}
+			if colour {
+				b.WriteString(text[:n])
+			}
+			text = text[n:]
+			continue
+		}
+		n, cells := character(text)
+		if column+cells > w {
+			all = append(all, ended(&b, ink, colour))
+			if column, w = 0, rest; colour {
+				b.WriteString(ink)
+			}
+		}
+		b.WriteString(text[:n])
+		column, text = column+cells, text[n:]
+	}
+	return append(all, ended(&b, ink, colour))
+}
+
+// ended takes a row off b; its colours end with it.
+func ended(b *strings.Builder, ink string, colour bool) string {
+	if colour && ink != "" {
+		b.WriteString("\x1b[0m")
+	}
+	defer b.Reset()
+	return b.String()
+}
+
 // bare is text without colours.
 func bare(text string) string {
 	if plain(text) {
@@ -225,16 +265,21 @@ func sgrLength(text string) int {
 	return strings.IndexByte(text, 'm') + 1
 }
 
+// expandTabs walks the line once: it may be all tabs.
 func expandTabs(line string) string {
 	if !strings.Contains(line, "\t") {
 		return line
 	}
 	var b strings.Builder
+	column := 0
 	for i, part := range strings.Split(line, "\t") {
 		if i > 0 {
-			b.WriteString(spaces(8 - width(bare(b.String()))%8))
+			n := 8 - column%8
+			b.WriteString(spaces(n))
+			column += n
 		}
 		b.WriteString(part)
+		column += width(bare(part))
 	}
 	return b.String()
 }

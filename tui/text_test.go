@@ -63,3 +63,35 @@ func TestBoxStandsStraightOnWideText(t *testing.T) {
 		}
 	}
 }
+
+// Each row begins where the one before ended, in the colours that hold there.
+func TestRowsAreTheText(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		parts := rapid.SliceOfN(rapid.SampledFrom(append([]string{"\x1b[31m", "\x1b[1m", "\x1b[0m"}, odd...)), 0, 60).Draw(rt, "text")
+		text := strings.Join(parts, "")
+		w, rest := rapid.IntRange(2, 30).Draw(rt, "w"), rapid.IntRange(2, 30).Draw(rt, "rest")
+		all := rows(text, w, rest, true)
+		joined := ""
+		for i, row := range all {
+			if room := []int{w, rest}[min(i, 1)]; width(bare(row)) > room {
+				rt.Errorf("row %d of %q takes %d of %d", i, text, width(bare(row)), room)
+			}
+			joined += bare(row)
+		}
+		if joined != bare(text) || len(all) != len(rows(text, w, rest, false)) {
+			rt.Errorf("%q became %q", text, all)
+		}
+	})
+	if got := strings.Join(rows("\x1b[31mabcd\x1b[0mef", 3, 3, true), "|"); got != "\x1b[31mabc\x1b[0m|\x1b[31md\x1b[0mef" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// BenchmarkWrap wraps a file that is one line of half a megabyte.
+func BenchmarkWrap(b *testing.B) {
+	line := styled{text: strings.Repeat("\"µ\":12.5,", mostPeek/10)}
+	for b.Loop() {
+		line.wrap(78)
+	}
+}

@@ -19,7 +19,7 @@ type textPane struct {
 	problem string
 	source  []styled // nil: it is on its way
 	rows    []styled
-	w       int
+	w       int // that the rows are for
 	wrapped bool
 	key     any // what the answer is recognised by
 	scrollPane
@@ -61,7 +61,7 @@ func (p *textPane) take(m *Model, msg tea.Msg) tea.Cmd {
 		if p.source == nil {
 			p.source = []styled{}
 		}
-		p.rewrap()
+		p.rewrap(m.width)
 		if msg.then != nil && m.top() == pane(p) {
 			msg.then(m)
 		}
@@ -75,20 +75,19 @@ func (p *textPane) status(m *Model) string {
 
 func (p *textPane) move(m *Model, by motion) tea.Cmd {
 	if p.w != m.width {
-		p.w = m.width
-		p.rewrap()
+		p.rewrap(m.width)
 	}
 	p.moveBy(by, m.body())
 	return nil
 }
 
-// rewrap makes rows of the lines.
-func (p *textPane) rewrap() {
-	p.rows = p.source
-	if p.wrapped && p.w > 4 {
+// rewrap makes rows of the lines, for a screen of w cells.
+func (p *textPane) rewrap(w int) {
+	p.rows, p.w = p.source, w
+	if p.wrapped {
 		p.rows = nil
 		for _, line := range p.source {
-			p.rows = append(p.rows, line.wrap(p.w-2)...)
+			p.rows = append(p.rows, line.wrap(w-2)...)
 		}
 	}
 	p.count = len(p.rows)
@@ -96,12 +95,15 @@ func (p *textPane) rewrap() {
 
 // wrap breaks a line into rows of w cells.
 func (l styled) wrap(w int) []styled {
-	rows := []styled{{text: cut(l.text, 0, w, true), ink: l.ink}}
 	hang := min(l.hang, w/2)
-	for from := w; from < width(bare(l.text)); from += w - hang {
-		rows = append(rows, styled{text: spaces(hang) + cut(l.text, from, w-hang, true), ink: l.ink})
+	var all []styled
+	for i, text := range rows(l.text, w, w-hang, true) {
+		if i > 0 {
+			text = spaces(hang) + text
+		}
+		all = append(all, styled{text: text, ink: l.ink})
 	}
-	return rows
+	return all
 }
 
 func (p *textPane) lines(m *Model, w, h int) []string {
