@@ -55,6 +55,8 @@ type LogSearch struct {
 	Problems bool   // lines that tell of an error or a warning, instead of Text
 	From     int64
 	Backward bool
+	Stream   string // "stdout", "stderr"; empty: any
+	Count    bool   // how many there are, and where the first Max are
 	Max      int
 }
 
@@ -66,6 +68,12 @@ func (c *Client) LogFind(ctx context.Context, id string, s LogSearch) (api.LogFo
 	}
 	if s.Backward {
 		q.Set("backward", "true")
+	}
+	if s.Stream != "" {
+		q.Set("stream", s.Stream)
+	}
+	if s.Count {
+		q.Set("count", "true")
 	}
 	var found api.LogFound
 	return found, c.call(ctx, http.MethodGet, jobPath(api.PathLogFind, id)+"?"+q.Encode(), nil, &found)

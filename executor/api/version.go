@@ -54,7 +54,7 @@ const (
 	PathDrain       = "/v1/drain"              // POST DrainRequest → Hello
 	PathForward     = "/v1/jobs/{id}/forward"  // POST ?to=HOST:PORT with Upgrade: ForwardProtocol → the bytes of a TCP connection from the job's host
 	PathLog         = "/v1/jobs/{id}/log"      // GET ?from=&back=&limit=&stream= → Log frames, LogPage, End
-	PathLogFind     = "/v1/jobs/{id}/log/find" // GET ?text=&problems=&from=&backward=&max= → LogFound
+	PathLogFind     = "/v1/jobs/{id}/log/find" // GET ?text=&problems=&from=&backward=&stream=&count=&max= → LogFound
 	PathFiles       = "/v1/jobs/{id}/files"    // GET ?glob= → FileList; files of the job's workspace that the job wrote
 	PathRemove      = "/v1/remove"             // POST RemoveRequest → RemoveReply
 	PathPin         = "/v1/pin"                // POST PinRequest → PinReply

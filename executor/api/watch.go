@@ -17,10 +17,12 @@ type LogPage struct {
 
 // LogFound answers PathLogFind. It covers what could be looked at in a moment; the search goes on at Next.
 type LogFound struct {
-	Hits []LogHit `json:"hits"` // in the order of the search
-	Next int64    `json:"next"` // up to where was looked, backwards: down to where
-	Done bool     `json:"done"` // the log has no more, now
-	Size int64    `json:"size"` // of the log, now
+	Hits   []LogHit `json:"hits"`             // in the order of the search; a count has none
+	Count  int      `json:"count,omitempty"`  // of the hits between from and Next, where a count was asked for
+	Places []int64  `json:"places,omitempty"` // where the first of those are, as At
+	Next   int64    `json:"next"`             // up to where was looked, backwards: down to where
+	Done   bool     `json:"done"`             // the log has no more, now
+	Size   int64    `json:"size"`             // of the log, now
 }
 
 // LogHit is a line of a log that a search found.

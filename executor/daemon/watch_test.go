@@ -134,6 +134,7 @@ func TestLogIsReadByPagesAndSearched(t *testing.T) {
 	}
 	for q, want := range map[string]string{
 		"text=line+4&max=9": "[line 4] true", "text=LINE": "[] true", "problems=1": "[ERROR: no] true", "text=line&max=1&from=10": "[line 3] false", "text=line&max=1&backward=1&from=1000": "[line 9] false",
+		"text=e&max=9&stream=stderr": "[ERROR: no] true", "text=line&max=2&count=1": "[] true",
 	} {
 		var found api.LogFound
 		if err := h.call("GET", "/v1/jobs/"+id+"/log/find?"+q, nil, &found); err != nil {

@@ -14,6 +14,8 @@ type Search struct {
 	Problems bool   // lines that tell of an error or a warning, instead of Text
 	From     int64
 	Backward bool
+	Stream   uint8 // only hits on it; 0: on any
+	Count    bool  // count the hits, and say of the first Max only where they are
 	Max      int   // hits
 	Budget   int64 // bytes to look at
 }
@@ -51,17 +53,18 @@ func (r *Reader) findOn(s Search, m *matcher, out *api.LogFound) error {
 			return noEOF(err)
 		}
 		for from := 0; from < int(block); {
-			k := m.next(b[from:])
-			if k < 0 || from+k >= int(block) {
-				break
-			}
-			hit, err := r.hit(at+int64(from+k), out.Size)
+			k, err := r.nextOn(s.Stream, m, b, from, int(block), at, out.Size)
 			if err != nil {
 				return err
 			}
-			out.Hits = append(out.Hits, hit)
-			from = lineEnd(b, from+k)
-			if len(out.Hits) >= s.Max {
+			if k < 0 {
+				break
+			}
+			full, err := r.found(s, at+int64(k), out)
+			if err != nil {
+				return err
+			}
+			if from = lineEnd(b, k); full {
 				out.Next = at + int64(from)
 				out.Done = out.Next >= out.Size
 				return nil
@@ -84,15 +87,17 @@ func (r *Reader) findBack(s Search, m *matcher, out *api.LogFound) error {
 		if n, err := r.log.ReadAt(b, from); n < len(b) {
 			return noEOF(err)
 		}
-		all := m.all(b, int(to-from))
+		all, err := r.allOn(s.Stream, m, b, int(to-from), from, out.Size)
+		if err != nil {
+			return err
+		}
 		for i := len(all) - 1; i >= 0; i-- {
-			hit, err := r.hit(from+int64(all[i]), out.Size)
+			full, err := r.found(s, from+int64(all[i]), out)
 			if err != nil {
 				return err
 			}
-			out.Hits = append(out.Hits, hit)
-			if len(out.Hits) >= s.Max {
-				out.Next = hit.Offset
+			if full {
+				out.Next = out.Hits[len(out.Hits)-1].Offset
 				out.Done = out.Next == 0
 				return nil
 			}
@@ -102,6 +107,56 @@ func (r *Reader) findBack(s Search, m *matcher, out *api.LogFound) error {
 	}
 	out.Next, out.Done = to, to == 0
 	return nil
+}
+
+// nextOn returns the index in b, which begins at base, of the first hit at or behind from on stream
+// that begins before limit; -1: there is none.
+func (r *Reader) nextOn(stream uint8, m *matcher, b []byte, from, limit int, base, size int64) (int, error) {
+	for from < limit {
+		k := m.next(b[from:])
+		if k < 0 || from+k >= limit {
+			break
+		}
+		k += from
+		if stream == 0 {
+			return k, nil
+		}
+		_, rec, err := r.covering(base+int64(k), size)
+		if err != nil {
+			return -1, noEOF(err)
+		}
+		if rec.stream == stream || rec.stream == api.StreamUnknown {
+			return k, nil
+		}
+		from = int(min(max(rec.end()-base, int64(k)+1), int64(len(b))))
+	}
+	return -1, nil
+}
+
+// allOn returns the first hit on stream of each line of b that begins before limit.
+func (r *Reader) allOn(stream uint8, m *matcher, b []byte, limit int, base, size int64) (all []int, err error) {
+	for from := 0; from < limit; {
+		k, err := r.nextOn(stream, m, b, from, limit, base, size)
+		if err != nil || k < 0 {
+			return all, err
+		}
+		all = append(all, k)
+		from = lineEnd(b, k)
+	}
+	return all, nil
+}
+
+// found adds the hit at an offset; full means that there are as many as were asked for.
+func (r *Reader) found(s Search, at int64, out *api.LogFound) (full bool, err error) {
+	if s.Count {
+		if out.Count++; len(out.Places) < s.Max {
+			out.Places = append(out.Places, at)
+		}
+		return false, nil
+	}
+	hit, err := r.hit(at, out.Size)
+	out.Hits = append(out.Hits, hit)
+	return len(out.Hits) >= s.Max, err
 }
 
 // hit describes what was found at an offset.
@@ -137,20 +192,6 @@ func newMatcher(s Search) *matcher {
 	m := &matcher{text: s.Text, problems: s.Problems}
 	m.fold = !s.Problems && bytes.Equal(bytes.ToLower(s.Text), s.Text)
 	return m
-}
-
-// all returns the first hit of each line of b that begins before limit.
-func (m *matcher) all(b []byte, limit int) []int {
-	var all []int
-	for from := 0; from < limit; {
-		k := m.next(b[from:])
-		if k < 0 || from+k >= limit {
-			break
-		}
-		all = append(all, from+k)
-		from = lineEnd(b, from+k)
-	}
-	return all
 }
 
 // next returns the index of the first hit in b, or -1.

@@ -5,6 +5,7 @@ package joblog
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,6 +118,44 @@ func TestProblemsAreWhatToolsCallThem(t *testing.T) {
 	want := []string{"ERROR: [", "top.v:3:", "%Warning", "Warning ", "CRITICAL", "Fatal: n", "Error 12", "make: **"}
 	if strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A search on one stream passes over what the other has of it, also within one line.
+func TestFindLooksAtOneStream(t *testing.T) {
+	t.Parallel()
+	r, text := opened(t, piece{api.Stdout, "a needle\nno\n"}, piece{api.Stderr, "needle\nneedle\n"}, piece{api.Stdout, "half a needle "}, piece{api.Stderr, "and a needle\n"}, piece{api.Stdout, "needle\n"})
+	for stream, want := range map[uint8][]int64{0: {2, 12, 19, 33, 53}, api.Stdout: {2, 33, 53}, api.Stderr: {12, 19, 46}} {
+		for _, backward := range []bool{false, true} {
+			s := Search{Text: []byte("needle"), Stream: stream, Backward: backward, Max: 100, Budget: 1 << 20}
+			if backward {
+				s.From = int64(len(text))
+			}
+			found, err := r.Find(s, int64(len(text)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []int64
+			for _, h := range found.Hits {
+				got = append(got, h.At)
+			}
+			if backward {
+				slices.Reverse(got)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("stream %d, backward %v: got %v, want %v", stream, backward, got, want)
+			}
+		}
+	}
+}
+
+// A count brings no lines, and goes on behind the hits whose places it tells.
+func TestFindCounts(t *testing.T) {
+	t.Parallel()
+	r, text := opened(t, piece{api.Stdout, strings.Repeat("a needle\n", 50)})
+	found, err := r.Find(Search{Text: []byte("needle"), Count: true, Max: 3, Budget: 1 << 20}, int64(len(text)))
+	if err != nil || found.Count != 50 || !slices.Equal(found.Places, []int64{2, 11, 20}) || len(found.Hits) != 0 || !found.Done {
+		t.Errorf("got %+v, %v", found, err)
 	}
 }
 

@@ -98,12 +98,13 @@ func sendPage(fw *api.FrameWriter, log *joblog.Reader, page api.LogPage, end, li
 func (s *Server) logFind(ctx context.Context, r *http.Request) (any, error) {
 	q := r.URL.Query()
 	n, err := numbers(q, "from", "max")
-	if err != nil {
+	only, serr := streamOf(q.Get("stream"))
+	if err = errors.Join(err, serr); err != nil {
 		return nil, err
 	}
 	find := joblog.Search{
 		Text: []byte(q.Get("text")), Problems: q.Get("problems") != "", From: n["from"], Backward: q.Get("backward") != "",
-		Max: int(min(max(n["max"], 1), maxHits)), Budget: findBudget,
+		Stream: only, Count: q.Get("count") != "", Max: int(min(max(n["max"], 1), maxHits)), Budget: findBudget,
 	}
 	if !find.Problems && (len(find.Text) == 0 || len(find.Text) > maxFindText) {
 		return nil, api.Errorf(api.Invalid, "", "look for 1 to %d bytes", maxFindText)
