@@ -96,6 +96,8 @@ type LogSearch struct {
 	Problems bool
 	From     int64
 	Backward bool
+	Stream   string // "stdout", "stderr"; empty: any
+	Count    bool   // how many there are, and where the first Max are
 	Max      int
 }
 

@@ -117,8 +117,8 @@ func (f *fake) chunks(from, to int64) []api.LogChunk {
 	at := int64(0)
 	for line := range strings.Lines(f.log) {
 		end := at + int64(len(line))
-		if at >= from && at < to {
-			c := api.LogChunk{Offset: at, Time: sampleTime.UnixNano() + at*1e7, Stream: api.Stdout, Data: []byte(line)}
+		if begin := max(at, from); begin < min(end, to) {
+			c := api.LogChunk{Offset: begin, Time: sampleTime.UnixNano() + at*1e7, Stream: api.Stdout, Data: []byte(line[begin-at : min(end, to)-at])}
 			if f.stderr != "" && strings.Contains(line, f.stderr) {
 				c.Stream = api.Stderr
 			}
@@ -151,23 +151,46 @@ func (f *fake) LogPage(_ context.Context, _ Ref, p LogPart) (LogPage, error) {
 }
 
 func (f *fake) LogFind(_ context.Context, _ Ref, s LogSearch) (api.LogFound, error) {
-	found := api.LogFound{Hits: []api.LogHit{}, Size: int64(len(f.log)), Done: true}
+	found := api.LogFound{Hits: []api.LogHit{}, Size: int64(len(f.log)), Next: int64(len(f.log)), Done: true}
+	if s.Backward {
+		found.Next = 0
+	}
 	for _, c := range f.chunks(0, found.Size) {
 		line := strings.TrimSuffix(string(c.Data), "\n")
-		hit := strings.Contains(strings.ToLower(line), strings.ToLower(s.Text))
+		if s.Stream != "" && (c.Stream == api.Stderr) != (s.Stream == "stderr") {
+			continue
+		}
+		from := 0
+		if !s.Backward { // the rest of the line that it begins in
+			from = int(min(max(s.From-c.Offset, 0), int64(len(line))))
+		}
+		k := strings.Index(strings.ToLower(line[from:]), strings.ToLower(s.Text))
 		if s.Problems {
-			hit = strings.Contains(line, "ERROR:") || strings.Contains(line, "WARNING:")
+			if k = strings.Index(line[from:], "ERROR:"); k < 0 {
+				k = strings.Index(line[from:], "WARNING:")
+			}
 		}
-		if hit && (s.Backward && c.Offset < s.From || !s.Backward && c.Offset >= s.From) {
-			found.Hits = append(found.Hits, api.LogHit{Offset: c.Offset, At: c.Offset, Line: line})
+		at := c.Offset + int64(from+k)
+		if k >= 0 && (!s.Backward || at < s.From) {
+			found.Hits = append(found.Hits, api.LogHit{Offset: max(c.Offset, at-4096), At: at, Line: line[max(0, from+k-4096):]})
 		}
+	}
+	if s.Count {
+		for _, hit := range found.Hits[:min(len(found.Hits), s.Max)] {
+			found.Places = append(found.Places, hit.At)
+		}
+		found.Count, found.Hits = len(found.Hits), nil
+		return found, nil
 	}
 	if s.Backward {
 		slices.Reverse(found.Hits)
 	}
 	if len(found.Hits) > s.Max {
 		found.Hits, found.Done = found.Hits[:s.Max], false
-		found.Next = found.Hits[s.Max-1].Offset + 1
+		last := found.Hits[s.Max-1]
+		if found.Next = last.Offset; !s.Backward { // behind the line, or as far as a host reads on
+			found.Next = min(last.At+1024, last.At+int64(strings.IndexByte(f.log[last.At:], '\n'))+1)
+		}
 	}
 	return found, nil
 }

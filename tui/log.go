@@ -32,8 +32,8 @@ type logPane struct {
 	wrapped  bool
 	stamps   bool
 	stream   string // "", "stdout", "stderr"
-	target   int64  // offset of the line that was jumped to; -1: none
 	search   logSearch
+	jumped   logJump
 	trouble  string // why there is nothing to show
 }
 
@@ -83,7 +83,7 @@ func (m *Model) openLog() tea.Cmd {
 
 func newLogPane(ctx context.Context, of Ref) *logPane {
 	ctx, quit := context.WithCancel(ctx)
-	return &logPane{of: of, ctx: ctx, quit: quit, follow: true, target: -1}
+	return &logPane{of: of, ctx: ctx, quit: quit, follow: true, jumped: logJump{target: -1}}
 }
 
 func (p *logPane) ref() Ref { return p.of }
@@ -166,11 +166,11 @@ func (p *logPane) take(m *Model, msg tea.Msg) tea.Cmd {
 			return p.takeTail(m, msg)
 		}
 	case foundMsg:
-		if msg.pane == p {
+		if msg.pane == p && msg.jump == p.jumped.number {
 			return p.takeFound(m, msg)
 		}
 	case countMsg:
-		if msg.pane == p && msg.search == p.search.number {
+		if msg.pane == p && msg.ctx.Err() == nil {
 			return p.takeCount(m, msg)
 		}
 	}
@@ -221,9 +221,22 @@ func (p *logPane) begin(m *Model, msg logPageMsg) tea.Cmd {
 	return tea.Batch(p.listen(m), p.reach(m))
 }
 
-// show puts the line at an offset on the screen.
+// show puts what is at an offset on the screen: its row at a third of the height, and where long
+// lines are cut, moved sideways so far that one sees it.
 func (p *logPane) show(m *Model, offset int64) {
-	p.top, p.sub = p.window.at(offset)-m.body()/3, 0
+	p.top, p.sub = p.window.at(offset), 0
+	if p.top < len(p.window.lines) {
+		l := &p.window.lines[p.top]
+		before := l.text[:max(0, min(offset-l.offset, int64(len(l.text))))]
+		if column := width(bare(safeLine([]byte(before)))); p.wrapped {
+			p.sub = min(column/p.room(m), p.rowsOf(m, p.top)-1)
+		} else if column < p.side || column >= p.side+p.room(m)*3/4 {
+			p.side = max(0, column-p.room(m)/2) / 8 * 8
+		}
+	}
+	for range m.body() / 3 {
+		p.up(m)
+	}
 	p.hold(m)
 }
 

@@ -46,6 +46,7 @@ func (m *Model) toggleWrap() tea.Cmd {
 }
 
 func (p *logPane) toggleFollow(m *Model) tea.Cmd {
+	p.abandon()
 	if p.follow = !p.follow; !p.follow {
 		p.hush()
 		return nil
@@ -54,17 +55,21 @@ func (p *logPane) toggleFollow(m *Model) tea.Cmd {
 }
 
 func (p *logPane) nextStream(m *Model) tea.Cmd {
+	p.abandon()
 	p.stream = map[string]string{"": "stdout", "stdout": "stderr", "stderr": ""}[p.stream]
 	around := int64(math.MaxInt64)
 	if !p.follow && p.top < len(p.window.lines) {
 		around = p.window.lines[p.top].offset
 	}
-	return p.jump(m, around)
+	return tea.Batch(p.jump(m, around), p.recount(m))
 }
 
 // move scrolls by rows; the end in view means following again.
 func (p *logPane) move(m *Model, by motion) tea.Cmd {
 	h := m.body()
+	if by.ends != 0 {
+		p.abandon()
+	}
 	switch {
 	case by.ends < 0:
 		p.follow = false
@@ -169,10 +174,10 @@ func (p *logPane) hold(m *Model) {
 func (p *logPane) click(*Model, int) tea.Cmd { return nil }
 
 func (p *logPane) clear(*Model) (bool, tea.Cmd) { //nolint:unparam // as the other panes, one of which has something to do
-	if p.search.text == "" && p.target < 0 {
+	if p.search.text == "" && p.jumped.target < 0 && p.jumped.stop == nil {
 		return false, nil
 	}
-	p.search, p.target = logSearch{number: p.search.number + 1}, -1
+	p.forget()
 	return true, nil
 }
 
@@ -200,7 +205,7 @@ func (p *logPane) status(m *Model) string {
 	if p.wrapped {
 		streams += " · wrapped"
 	}
-	return mode.paint(text) + t.dim.paint(fit(where+streams+p.search.status(), m.width-2-width(text)))
+	return mode.paint(text) + t.dim.paint(fit(where+streams+p.searchStatus(), m.width-2-width(text)))
 }
 
 func (p *logPane) lines(m *Model, w, h int) []string {
@@ -230,7 +235,7 @@ func (p *logPane) draw(m *Model, l *logLine, w int) []string {
 	t := &m.theme
 	gutter := "  "
 	switch {
-	case p.target >= l.offset && p.target < l.end:
+	case p.jumped.target >= l.offset && p.jumped.target < l.end:
 		gutter = t.found.paint("▸") + " "
 	case l.stream == api.Stderr && p.stream == "":
 		gutter = t.stderr.paint("▌") + " "

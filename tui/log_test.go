@@ -1,0 +1,121 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+)
+
+// logOf is the log of an ended job, open at its beginning.
+func logOf(t *testing.T, f *fake, w, h int) (*Model, *logPane) {
+	t.Helper()
+	m := begin(t, f, w, h)
+	press(m, "j", "j", "t", "g")
+	return m, m.top().(*logPane)
+}
+
+// Hits that lie far into a line that is longer than what is shown as one are all found, and shown.
+func TestSearchGoesOnWithinALongLine(t *testing.T) {
+	t.Parallel()
+	f := sample()
+	f.log = "first\n" + strings.Repeat("x", 9_000) + "NEEDLE" + strings.Repeat("y", 6_000) + "NEEDLE\nthe last NEEDLE\n"
+	for _, keys := range [][]string{nil, {"w"}} {
+		m, p := logOf(t, f, 80, 20)
+		press(m, keys...)
+		press(m, "/")
+		typeIn(m, "NEEDLE")
+		press(m, "enter")
+		for i := range 3 {
+			if i > 0 {
+				press(m, "n")
+			}
+			if got := f.log[p.jumped.target:][:6]; got != "NEEDLE" || !strings.Contains(screen(m), "NEEDLE") {
+				t.Errorf("%v: hit %d is %q at %d:\n%s", keys, i, got, p.jumped.target, screen(m))
+			}
+		}
+		if p.jumped.target != int64(strings.LastIndex(f.log, "NEEDLE")) {
+			t.Errorf("%v: three hits on it is at %d", keys, p.jumped.target)
+		}
+		for range 3 {
+			press(m, "N")
+		}
+		if p.jumped.target != int64(strings.Index(f.log, "NEEDLE")) {
+			t.Errorf("%v: three hits back it is at %d", keys, p.jumped.target)
+		}
+	}
+}
+
+// With one stream shown, the other's errors are not what one looks for.
+func TestSearchLooksAtTheStreamThatIsShown(t *testing.T) {
+	t.Parallel()
+	f := sample()
+	m, p := logOf(t, f, 100, 24)
+	press(m, "o", "g", "e")
+	if want := int64(strings.Index(f.log, "ERROR:")); p.jumped.target != want || !strings.Contains(screen(m), " ERROR: [Route") {
+		t.Errorf("it is at %d, not at %d:\n%s", p.jumped.target, want, screen(m))
+	}
+	press(m, "/")
+	typeIn(m, "timing")
+	press(m, "enter", "esc")
+	if s := screen(m); !strings.Contains(s, "/timing in 0 lines") {
+		t.Errorf("what is not shown is counted:\n%s", s)
+	}
+	press(m, "o")
+	if s := screen(m); !strings.Contains(s, "/timing in 1 line") {
+		t.Errorf("it is not counted anew:\n%s", s)
+	}
+}
+
+// Whoever goes elsewhere while the host looks is not brought back by the answer.
+func TestASearchThatIsLeftDoesNotMoveTheScreen(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"esc", "G", "g", "f", "o"} {
+		m, p := logOf(t, sample(), 100, 24)
+		_, look := m.Update(keyOf("e"))
+		if !strings.Contains(screen(m), "looking") {
+			t.Error("it does not say that it looks")
+		}
+		press(m, key)
+		top := p.top
+		pump(m, look)
+		if p.top != top || p.jumped.target >= 0 || len(m.stack) != 2 {
+			t.Errorf("%s: an answer moved the screen from %d to %d:\n%s", key, top, p.top, screen(m))
+		}
+	}
+}
+
+// stuck is a host that looks and does not come further.
+type stuck struct{ *fake }
+
+func (s *stuck) LogFind(context.Context, Ref, LogSearch) (api.LogFound, error) {
+	return api.LogFound{Size: 100}, nil
+}
+
+func TestASearchEndsWhereTheHostDoesNotComeFurther(t *testing.T) {
+	t.Parallel()
+	m, p := logOf(t, sample(), 100, 24)
+	m.client = &stuck{sample()}
+	press(m, "/", "x", "enter", "E")
+	if p.jumped.stop != nil || !p.search.done || len(m.notices) == 0 {
+		t.Errorf("it goes on:\n%s", screen(m))
+	}
+}
+
+// Which hit of how many is about the text, not about an error that one jumped to meanwhile.
+func TestTheCountIsAboutTheText(t *testing.T) {
+	t.Parallel()
+	m, _ := logOf(t, sample(), 100, 24)
+	press(m, "/")
+	typeIn(m, "cell 3")
+	press(m, "enter", "n")
+	if s := screen(m); !strings.Contains(s, "/cell 3 2 of ") {
+		t.Errorf("got\n%s", s)
+	}
+	press(m, "e")
+	if s := screen(m); !strings.Contains(s, fmt.Sprintf("/cell 3 in %d lines", strings.Count(sampleLog(), "cell 3"))) {
+		t.Errorf("got\n%s", s)
+	}
+}
