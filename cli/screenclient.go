@@ -126,7 +126,7 @@ func (s *screenClient) Follow(ctx context.Context, ref tui.Ref, from int64) <-ch
 	go func() {
 		defer close(chunks)
 		if err := s.follow(ctx, ref, from, chunks); err != nil {
-			send(ctx, chunks, tui.Chunk{Err: err})
+			send(ctx, chunks, tui.Chunk{Err: err, Over: true})
 		}
 	}()
 	return chunks

@@ -72,6 +72,28 @@ func BenchmarkLogScroll(b *testing.B) {
 	latencies(b, m, "ctrl+u", "k", "ctrl+u", "w")
 }
 
+// BenchmarkLogTail follows a log whose window is full.
+func BenchmarkLogTail(b *testing.B) {
+	m := begin(b, sample(), 120, 40)
+	press(m, "t")
+	p := m.top().(*logPane)
+	p.ended, p.follow, p.tail = false, true, make(chan Chunk)
+	grow := func(lines int) {
+		var chunks []api.LogChunk
+		for at := p.size; lines > 0; lines-- {
+			chunks = append(chunks, api.LogChunk{Offset: at, Stream: api.Stdout, Data: []byte(sparseLine)})
+			at += int64(len(sparseLine))
+		}
+		m.Update(tailMsg{pane: p, tail: p.tail, chunks: chunks})
+	}
+	grow(keptLines)
+	for b.Loop() {
+		grow(100)
+		_ = screen(m)
+	}
+	memory(b)
+}
+
 func latencies(b *testing.B, m *Model, keys ...string) {
 	var all []time.Duration
 	i := 0

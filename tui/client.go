@@ -101,10 +101,11 @@ type LogSearch struct {
 	Max      int
 }
 
-// Chunk is a piece that was added to a log, or the news that contact is lost or back.
+// Chunk is a piece that was added to a log, or the news that contact is lost.
 type Chunk struct {
 	api.LogChunk
-	Err error
+	Err  error
+	Over bool // nothing comes any more, because of Err
 }
 
 // Progress is how far something is that takes long.

@@ -18,6 +18,7 @@ type logPane struct {
 	size       int64 // of the log, as last heard
 	loaded     bool
 	ended      bool // nothing is added any more
+	broken     bool // following it failed
 	generation int  // of the window: answers for an earlier one are dropped
 	asked      [2]bool
 
@@ -66,7 +67,8 @@ type (
 		tail   <-chan Chunk
 		chunks []api.LogChunk
 		err    error
-		over   bool
+		broken bool // nothing more comes, because of err
+		over   bool // nothing more comes
 	}
 )
 
@@ -246,7 +248,7 @@ func (p *logPane) listen(m *Model) tea.Cmd {
 		return nil
 	}
 	ctx, stop := context.WithCancel(p.ctx)
-	p.stop = stop
+	p.stop, p.broken = stop, false
 	p.tail = m.client.Follow(ctx, p.of, p.window.next)
 	return p.receive(p.tail)
 }
@@ -261,7 +263,7 @@ func (p *logPane) receive(tail <-chan Chunk) tea.Cmd {
 		bytes := 0
 		for c, ok := <-tail; ; {
 			if !ok || c.Err != nil {
-				msg.err, msg.over = c.Err, !ok
+				msg.err, msg.broken, msg.over = c.Err, c.Over, !ok
 				return msg
 			}
 			msg.chunks = append(msg.chunks, c.LogChunk)
@@ -278,19 +280,23 @@ func (p *logPane) receive(tail <-chan Chunk) tea.Cmd {
 }
 
 func (p *logPane) takeTail(m *Model, msg tailMsg) tea.Cmd {
+	shown, next := msg.chunks[:0:0], p.window.next
 	for _, c := range msg.chunks {
 		if p.wants(c.Stream) {
-			p.top -= p.window.add([]api.LogChunk{c}, 0)
-		} else {
-			p.window.next = max(p.window.next, c.Offset+int64(len(c.Data)))
+			shown = append(shown, c)
 		}
-		p.size = max(p.size, c.Offset+int64(len(c.Data)))
+		next = max(next, c.Offset+int64(len(c.Data)))
 	}
+	p.top -= p.window.add(shown, next)
+	p.size = max(p.size, next)
 	if msg.err != nil {
 		m.complain("the log", msg.err)
 	}
+	p.broken = p.broken || msg.broken
 	if msg.over {
-		p.ended, p.tail = true, nil
+		p.hush()
+		p.ended = !p.broken
+		p.follow = p.follow && p.ended
 	}
 	if p.follow {
 		p.bottom(m)

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -117,5 +118,42 @@ func TestTheCountIsAboutTheText(t *testing.T) {
 	press(m, "e")
 	if s := screen(m); !strings.Contains(s, fmt.Sprintf("/cell 3 in %d lines", strings.Count(sampleLog(), "cell 3"))) {
 		t.Errorf("got\n%s", s)
+	}
+}
+
+// A log whose following failed is not complete, and is followed again when a key asks for that.
+func TestAFollowingThatFailsIsTakenUpAgain(t *testing.T) {
+	t.Parallel()
+	m := begin(t, sample(), 100, 24)
+	press(m, "j", "t")
+	p := m.top().(*logPane)
+	tail := make(chan Chunk, 2)
+	tail <- Chunk{LogChunk: api.LogChunk{Offset: p.size, Stream: api.Stdout, Data: []byte("the newest\n")}}
+	tail <- Chunk{Err: errors.New("the log is damaged"), Over: true}
+	close(tail)
+	p.ended, p.follow, p.tail = false, true, tail
+	pump(m, p.receive(tail))
+	if s := screen(m); p.ended || strings.Contains(s, "complete") || !strings.Contains(s, "no longer followed") || !strings.Contains(s, "the newest") || !strings.Contains(s, "the log is damaged") {
+		t.Errorf("got\n%s", s)
+	}
+	press(m, "esc", "f")
+	if s := screen(m); !p.ended || !strings.Contains(s, "complete") {
+		t.Errorf("it is not followed again:\n%s", s)
+	}
+}
+
+// Contact that was lost and found again does not make a log incomplete.
+func TestALogThatEndsAfterALossIsComplete(t *testing.T) {
+	t.Parallel()
+	m := begin(t, sample(), 100, 24)
+	press(m, "j", "t")
+	p := m.top().(*logPane)
+	tail := make(chan Chunk, 1)
+	tail <- Chunk{Err: errors.New("contact is lost")}
+	close(tail)
+	p.ended, p.follow, p.tail = false, true, tail
+	pump(m, p.receive(tail))
+	if !p.ended || p.broken {
+		t.Errorf("got\n%s", screen(m))
 	}
 }

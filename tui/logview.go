@@ -189,6 +189,8 @@ func (p *logPane) status(m *Model) string {
 	switch {
 	case !p.loaded:
 		text = "reading…"
+	case p.broken:
+		text, mode = "no longer followed", t.warn
 	case p.ended && p.follow:
 		text, mode = "complete", t.good
 	case p.follow:

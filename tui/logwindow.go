@@ -14,6 +14,9 @@ const (
 	// keptLines and keptBytes bound what is in memory of a log, however long it is.
 	keptLines = 20_000
 	keptBytes = 8 << 20
+	// A window that grows at its end is trimmed in steps: line by line, each new one would move all.
+	slackLines = keptLines / 10
+	slackBytes = keptBytes / 10
 )
 
 // logLine is one line of a log, or a piece of a long one.
@@ -40,6 +43,9 @@ func (w *logWindow) add(chunks []api.LogChunk, next int64) (gone int) {
 		w.append(c)
 	}
 	w.next = max(w.next, next)
+	if len(w.lines) <= keptLines+slackLines && w.bytes <= keptBytes+slackBytes {
+		return 0
+	}
 	for gone < len(w.lines) && (len(w.lines)-gone > keptLines || w.bytes > keptBytes) {
 		w.bytes -= len(w.lines[gone].text)
 		gone++

@@ -230,10 +230,10 @@ func TestLogFollowsUntilScrolled(t *testing.T) {
 	grow := func(text string) {
 		m.Update(tailMsg{pane: p, tail: p.tail, chunks: []api.LogChunk{{Offset: p.size, Stream: api.Stdout, Data: []byte(text)}}})
 	}
-	for i := range keptLines + 500 {
+	for i := range keptLines + slackLines + 500 {
 		grow(fmt.Sprintf("line %d\n", i))
 	}
-	if len(p.window.lines) > keptLines || !strings.Contains(screen(m), fmt.Sprintf("line %d", keptLines+499)) {
+	if len(p.window.lines) > keptLines+slackLines || !strings.Contains(screen(m), fmt.Sprintf("line %d", keptLines+slackLines+499)) {
 		t.Errorf("%d lines are kept\n%s", len(p.window.lines), screen(m))
 	}
 	tail := p.tail
