@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -152,35 +153,62 @@ func (s *screenClient) follow(ctx context.Context, ref tui.Ref, from int64, chun
 // saveBytes is how much of a log is asked for at once.
 const saveBytes = 4 << 20
 
-func (s *screenClient) SaveLog(ctx context.Context, ref tui.Ref, path string, told func(tui.Progress)) (err error) {
+func (s *screenClient) SaveLog(ctx context.Context, ref tui.Ref, path string, told func(tui.Progress)) error {
 	h, err := s.host(ref.Host)
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return api.Errorf(api.Usage, "choose another name", "unable to save: %w", err)
-	}
-	defer func() {
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-	}()
+	return saveAs(path, func(w io.Writer) error {
+		return copyLog(w, told, func(from int64) ([]api.LogChunk, api.LogPage, error) {
+			return h.client.LogPage(ctx, ref.ID, remote.LogPart{From: from, Limit: saveBytes})
+		})
+	})
+}
+
+// copyLog writes a log page by page.
+func copyLog(w io.Writer, told func(tui.Progress), page func(from int64) ([]api.LogChunk, api.LogPage, error)) error {
 	for from := int64(0); ; {
-		chunks, page, err := h.client.LogPage(ctx, ref.ID, remote.LogPart{From: from, Limit: saveBytes})
+		chunks, part, err := page(from)
 		if err != nil {
 			return err
 		}
 		for _, c := range chunks {
-			if _, err := f.Write(c.Data); err != nil {
+			if _, err := w.Write(c.Data); err != nil {
 				return err
 			}
 		}
-		told(tui.Progress{Done: page.Next, Total: page.Size})
-		if from = page.Next; from >= page.Size || len(chunks) == 0 {
+		told(tui.Progress{Done: part.Next, Total: part.Size})
+		if part.Next >= part.Size {
 			return nil
 		}
+		if part.Next <= from {
+			return api.Errorf(api.Internal, "", "the host ended the log at byte %d of %d", part.Next, part.Size)
+		}
+		from = part.Next
 	}
+}
+
+// saveAs makes a new file that is whole or not there: half a log under its name looks like all of it.
+func saveAs(path string, write func(w io.Writer) error) error {
+	if _, err := os.Lstat(path); err == nil {
+		return api.Errorf(api.Usage, "choose another name", "unable to save: %s is there already", path)
+	}
+	temp := path + ".new"
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err != nil {
+		return api.Errorf(api.Usage, "choose another name", "unable to save: %w", err)
+	}
+	err = write(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	return nil
 }
 
 // files opens the files of an ended job.
