@@ -39,7 +39,8 @@ func (s *screenClient) Watch(ctx context.Context, host string) <-chan tui.Event 
 	return events
 }
 
-// watch tells of a host until the line breaks; met means that it answered.
+// watch tells of a host until the line breaks; met means that it answered as it has to: one that is
+// too old for a screen is not asked every second.
 func (s *screenClient) watch(ctx context.Context, name string, events chan<- tui.Event) (met bool, err error) {
 	h, err := s.host(name)
 	if err != nil {
@@ -50,7 +51,7 @@ func (s *screenClient) watch(ctx context.Context, name string, events chan<- tui
 		return false, err
 	}
 	if err := able(hello, h.Name, api.CapWatch, "tells no screen of its jobs"); err != nil {
-		return true, err
+		return false, err
 	}
 	first := true
 	return true, h.client.Watch(ctx, func(news api.News) {
