@@ -128,7 +128,7 @@ func (p *logPane) hush() {
 
 // reach reads on where the screen comes near an end of the window.
 func (p *logPane) reach(m *Model) tea.Cmd {
-	if !p.loaded {
+	if h := m.host(p.of.Host); !p.loaded || h != nil && h.lost() { // each key would add an error
 		return nil
 	}
 	var commands []tea.Cmd
@@ -162,6 +162,10 @@ func (p *logPane) take(m *Model, msg tea.Msg) tea.Cmd {
 	case logPageMsg:
 		if msg.pane == p && msg.generation == p.generation {
 			return p.takePage(m, msg)
+		}
+	case newsMsg:
+		if msg.host == p.of.Host && msg.event.First {
+			return p.reach(m)
 		}
 	case tailMsg:
 		if msg.pane == p && msg.tail == p.tail {

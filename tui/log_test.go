@@ -157,3 +157,25 @@ func TestALogThatEndsAfterALossIsComplete(t *testing.T) {
 		t.Errorf("got\n%s", screen(m))
 	}
 }
+
+// A log of a host that is lost is not asked for on; once it is back, what lies near the screen is read.
+func TestALostHostIsNotAskedForMoreOfALog(t *testing.T) {
+	t.Parallel()
+	f := sample()
+	f.log = strings.Repeat(sampleLog(), 200)
+	m, p := logOf(t, f, 100, 24)
+	press(m, "g")
+	next := p.window.next
+	m.takeEvent("lab", Event{Err: errors.New("unable to reach lab")})
+	for range 20 {
+		p.top = len(p.window.lines) - 30
+		press(m, "j")
+	}
+	if p.window.next != next || len(m.notices) != 0 {
+		t.Errorf("it is asked for more:\n%s", screen(m))
+	}
+	pump(m, m.takeEvent("lab", f.first("lab")))
+	if p.window.next == next {
+		t.Error("it is not read on")
+	}
+}
