@@ -2,6 +2,8 @@ package tui
 
 import (
 	"context"
+	"math"
+	"slices"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -14,7 +16,7 @@ type jobPane struct {
 	read    bool   // what the record has is here
 	problem string // why it is not
 	ended   bool   // the record is that of the end
-	hits    []api.LogHit
+	trouble api.LogFound
 	scrollPane
 }
 
@@ -76,9 +78,11 @@ func (p *jobPane) load(m *Model, r *row) tea.Cmd {
 // shownTrouble is how many lines of trouble a job shows.
 const shownTrouble = 12
 
+// trouble looks from the log's end backwards: the error that ended a job comes behind many warnings.
 func trouble(ctx context.Context, client Client, of Ref) tea.Cmd {
 	return func() tea.Msg {
-		found, err := client.LogFind(ctx, of, LogSearch{Problems: true, Max: shownTrouble})
+		found, err := client.LogFind(ctx, of, LogSearch{Problems: true, From: math.MaxInt64, Backward: true, Max: shownTrouble})
+		slices.Reverse(found.Hits)
 		return troubleMsg{of, found, err}
 	}
 }
@@ -122,7 +126,7 @@ func (p *jobPane) take(m *Model, msg tea.Msg) tea.Cmd {
 		p.record = msg.record
 	case troubleMsg:
 		if msg.of == p.of {
-			p.hits = msg.found.Hits
+			p.trouble = msg.found
 		}
 	case newsMsg:
 		if r := m.jobs.find(p.of); msg.host == p.of.Host && r != nil && r.State.Ended() && !p.ended {

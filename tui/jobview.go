@@ -205,15 +205,22 @@ func (p *jobPane) outcome(t *theme, step api.StepInfo, i int) (string, ink) {
 
 // troubles are lines of the log that tell of errors and warnings.
 func (p *jobPane) troubles(s *sheet) {
-	if len(p.hits) == 0 {
+	found, rest := &p.trouble, p.trouble.Next > 0 // rest: the log's beginning was not looked at
+	if len(found.Hits) == 0 && !rest {
 		return
 	}
 	title := "Errors and warnings in the log"
-	if len(p.hits) == shownTrouble {
-		title = fmt.Sprintf("The first %d errors and warnings in the log", shownTrouble)
+	switch {
+	case len(found.Hits) >= shownTrouble && rest:
+		title = fmt.Sprintf("The last %d errors and warnings in the log", shownTrouble)
+	case rest:
+		title = "Errors and warnings in the last " + human.Size(found.Size-found.Next) + " of the log"
 	}
 	s.head(title)
-	for _, hit := range p.hits {
+	if len(found.Hits) == 0 {
+		s.add(" " + s.t.dim.paint("none"))
+	}
+	for _, hit := range found.Hits {
 		line := bare(safeLine([]byte(hit.Line)))
 		s.add(" " + severity(s.t, line).paint(fit(line, s.w-2)))
 	}

@@ -1,0 +1,45 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+)
+
+// The error that ended a job stands behind all its warnings.
+func TestAJobShowsItsLastProblems(t *testing.T) {
+	t.Parallel()
+	f := sample()
+	f.log = ""
+	for i := range 50 {
+		f.log += fmt.Sprintf("WARNING: number %d\n", i)
+	}
+	f.log += "ERROR: it ended here\n"
+	m := begin(t, f, 100, 60)
+	press(m, "j", "j", "enter")
+	s := screen(m)
+	last, end := strings.Index(s, "WARNING: number 49"), strings.Index(s, "ERROR: it ended here")
+	if last < 0 || end < last || strings.Contains(s, "number 38") || !strings.Contains(s, "The last 12 errors and warnings in the log") {
+		t.Errorf("got\n%s", s)
+	}
+}
+
+// brief is a host that looks at the last MiB of a log at once.
+type brief struct{ *fake }
+
+func (b *brief) LogFind(context.Context, Ref, LogSearch) (api.LogFound, error) {
+	return api.LogFound{Hits: []api.LogHit{}, Next: 9 << 20, Size: 10 << 20}, nil
+}
+
+func TestAJobSaysHowMuchOfItsLogWasLookedAt(t *testing.T) {
+	t.Parallel()
+	m := begin(t, sample(), 100, 60)
+	m.client = &brief{sample()}
+	press(m, "j", "j", "enter")
+	if s := screen(m); !strings.Contains(s, "Errors and warnings in the last 1.0 MiB of the log") {
+		t.Errorf("got\n%s", s)
+	}
+}
