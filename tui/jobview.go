@@ -36,7 +36,7 @@ func (s *sheet) inked(key, text string, i ink) {
 	if text == "" {
 		return
 	}
-	for n, part := range clipped(wrap(text, s.w-fieldWidth-3), 3) {
+	for n, part := range wrapUpTo(text, s.w-fieldWidth-3, 3) {
 		if n > 0 {
 			key = ""
 		}

@@ -38,10 +38,16 @@ type doneMsg struct {
 // underway is a verb that is being done, and what is said of it.
 type underway struct{ verb, says string }
 
-const keptNotices = 20
+const (
+	keptNotices = 20
+	keptText    = 64 << 10 // of what one says
+)
 
 func (m *Model) say(n notice) {
 	n.at = m.now
+	if len(n.text) > keptText {
+		n.text = strings.ToValidUTF8(n.text[:keptText], "") + " …"
+	}
 	m.notices = slices.DeleteFunc(m.notices, func(old notice) bool { return !old.bad })
 	m.notices = append(m.notices, n)
 	if len(m.notices) > keptNotices {
@@ -79,6 +85,37 @@ func (m *Model) dismiss() bool {
 	}
 	m.notices = m.notices[:len(m.notices)-1]
 	return true
+}
+
+// showMessages opens what was said and not dismissed, newest first, to be read at leisure.
+func (m *Model) showMessages() tea.Cmd {
+	if len(m.notices) == 0 {
+		return nil
+	}
+	view := &textPane{name: "messages", says: counted(len(m.notices), "message"), wrapped: true, source: []styled{}}
+	for _, n := range slices.Backward(m.notices) {
+		view.source = append(view.source, n.lines()...)
+	}
+	view.key = view
+	m.notices = nil
+	m.push(view)
+	view.rewrap(m.width)
+	return nil
+}
+
+// lines are all that it says.
+func (n *notice) lines() []styled {
+	var lines []styled
+	if n.verb != "" {
+		lines = append(lines, styled{text: clean(n.verb), ink: func(t *theme) ink { return t.dim }})
+	}
+	for line := range strings.Lines(n.text) {
+		lines = append(lines, styled{text: clean(strings.TrimSuffix(line, "\n"))})
+	}
+	if n.hint != "" {
+		lines = append(lines, styled{text: "→ " + clean(n.hint), ink: func(t *theme) ink { return t.strong }, hang: 2})
+	}
+	return append(lines, styled{})
 }
 
 // verb returns the command that does a verb of the command line, and shows it meanwhile.

@@ -92,8 +92,18 @@ func spaces(n int) string {
 	return strings.Repeat(" ", n)
 }
 
-// wrap breaks words for people into lines; a word that is longer than a line is broken.
-func wrap(text string, w int) []string {
+// wrap breaks words for people into lines, as many as a screen can have.
+func wrap(text string, w int) []string { return wrapUpTo(text, w, 200) }
+
+// wrapUpTo breaks words into at most so many lines, and marks that there is more; a word that is
+// longer than a line is broken. It looks at no more than it may show: a host's words can be a
+// megabyte, and are broken for every frame.
+func wrapUpTo(text string, w, most int) []string {
+	w = max(2, w)
+	looked, more := 4*w*max(1, most), false
+	if len(text) > looked {
+		text, more = strings.ToValidUTF8(text[:looked], ""), true
+	}
 	lines := []string{}
 	line := ""
 	for _, word := range strings.Fields(clean(text)) {
@@ -103,10 +113,11 @@ func wrap(text string, w int) []string {
 		if line != "" {
 			line += " "
 		}
-		for width(line)+width(word) > w && w > 1 {
-			head := cut(word, 0, max(1, w-width(line)), false)
-			if head == "" {
-				break
+		for width(line)+width(word) > w {
+			head := cut(word, 0, w-width(line), false)
+			if head == "" { // a wide character and one cell
+				lines, line = append(lines, line), ""
+				continue
 			}
 			lines, line, word = append(lines, line+head), "", word[len(head):]
 		}
@@ -114,6 +125,11 @@ func wrap(text string, w int) []string {
 	}
 	if line != "" {
 		lines = append(lines, line)
+	}
+	if more = more || len(lines) > most; more && len(lines) > 0 && most > 0 {
+		lines = lines[:min(most, len(lines))]
+		last := &lines[len(lines)-1]
+		*last = cut(*last, 0, w-2, false) + " …"
 	}
 	return lines
 }

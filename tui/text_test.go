@@ -95,3 +95,21 @@ func BenchmarkWrap(b *testing.B) {
 		line.wrap(78)
 	}
 }
+
+// However words are broken, each line fits, and no more is shown than may be.
+func TestWrappedWordsFit(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		text := oddText().Draw(rt, "text")
+		w, most := rapid.IntRange(2, 30).Draw(rt, "w"), rapid.IntRange(1, 6).Draw(rt, "most")
+		all := wrapUpTo(text, w, most)
+		if len(all) > most {
+			rt.Errorf("%q: %d lines of %d", text, len(all), most)
+		}
+		for _, line := range all {
+			if width(line) > w {
+				rt.Errorf("%q: %q takes more than %d", text, line, w)
+			}
+		}
+	})
+}

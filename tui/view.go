@@ -117,7 +117,7 @@ func (m *Model) foot() []string {
 	switch {
 	case m.question != nil:
 		var lines []string
-		for _, text := range clipped(wrap(m.question.text+" [y/N]", m.width-2), 4) {
+		for _, text := range wrapUpTo(m.question.text+" [y/N]", m.width-2, 4) {
 			lines = append(lines, t.failure.paint(" "+text))
 		}
 		return append(lines, t.dim.paint(fit(" "+m.question.verb, m.width)))
@@ -129,14 +129,8 @@ func (m *Model) foot() []string {
 	return m.noticed()
 }
 
-func clipped(lines []string, n int) []string {
-	if len(lines) > n {
-		lines = append(lines[:n-1:n-1], lines[n-1]+" …")
-	}
-	return lines
-}
-
-// noticed shows the newest notice: all of it, for as long as it is not dismissed.
+// noticed shows the newest notice for as long as it is not dismissed: what to do, whole, and of what
+// is said as much as half of the screen takes.
 func (m *Model) noticed() []string {
 	if len(m.notices) == 0 {
 		return nil
@@ -149,25 +143,40 @@ func (m *Model) noticed() []string {
 	if n.verb != "" {
 		lines = append(lines, t.dim.paint(fit(" "+n.verb, m.width)))
 	}
-	for text := range strings.Lines(n.text) {
-		for _, part := range wrap(strings.TrimSuffix(text, "\n"), m.width-4) {
-			lines = append(lines, paint.paint(" "+part))
-		}
+	hint := wrapUpTo(n.hint, m.width-4, 3)
+	most := max(1, m.height/2-len(lines)-len(hint)-1)
+	said := wrapLines(n.text, m.width-4, most+1)
+	for _, text := range said[:min(most, len(said))] {
+		lines = append(lines, paint.paint(" "+text))
 	}
-	for _, part := range wrap(n.hint, m.width-4) {
-		lines = append(lines, t.strong.paint(" → "+part))
+	for _, text := range hint {
+		lines = append(lines, t.strong.paint(" → "+text))
 	}
-	if most := m.height / 2; len(lines) > most {
-		lines = append(lines[:most-1], t.dim.paint(" …"))
-	}
+	var keys []string
 	if n.bad {
-		more := ""
+		keys = append(keys, "esc dismisses it")
 		if len(m.notices) > 1 {
-			more = fmt.Sprintf(" (%d more)", len(m.notices)-1)
+			keys[0] += fmt.Sprintf(" (%d more)", len(m.notices)-1)
 		}
-		lines = append(lines, t.dim.paint(" esc dismisses it"+more))
+	}
+	if len(said) > most {
+		keys = append(keys, "there is more of it: m shows all")
+	}
+	if len(keys) > 0 {
+		lines = append(lines, t.dim.paint(" "+strings.Join(keys, "; ")))
 	}
 	return lines
+}
+
+// wrapLines breaks text that has lines of its own into at most so many.
+func wrapLines(text string, w, most int) (all []string) {
+	for line := range strings.Lines(text) {
+		if len(all) >= most {
+			break
+		}
+		all = append(all, wrapUpTo(strings.TrimSuffix(line, "\n"), w, most)...)
+	}
+	return all[:min(most, len(all))]
 }
 
 // hints are the keys that one wants here, as many as there is room for.
