@@ -82,6 +82,9 @@ func (app *App) printChanges(sign string, paint term.Colour, changes []manifest.
 		if c.New != nil {
 			size += human.Size(c.New.Size)
 		}
+		if c.Old != nil && c.New != nil && human.Size(c.Old.Size) == human.Size(c.New.Size) {
+			size = human.Size(c.New.Size) + ", " + c.Inside()
+		}
 		fmt.Fprintln(app.Out, term.Paint(term.UseColour(app.Out), paint, term.Clean(fmt.Sprintf("%s %-40s %s", sign, c.Name, size))))
 	}
 }

@@ -29,6 +29,25 @@ type Change struct {
 	New  *Artifact `json:"new,omitempty"`
 }
 
+// Inside says what is not the same of an artifact that changed, where its size does not tell: the
+// beginnings of the digests, the permissions or the targets.
+func (c *Change) Inside() string {
+	switch {
+	case c.Old == nil || c.New == nil:
+		return ""
+	case c.Old.Target != c.New.Target:
+		return c.Old.Target + " → " + c.New.Target
+	case c.Old.Digest != c.New.Digest:
+		return c.Old.Digest.brief() + " → " + c.New.Digest.brief()
+	}
+	return fmt.Sprintf("%03o → %03o", c.Old.Mode, c.New.Mode)
+}
+
+func (d Digest) brief() string {
+	hex := strings.TrimPrefix(string(d), "sha256:")
+	return hex[:min(len(hex), 12)]
+}
+
 // Compare says what became of a in b. The log that Cyclops kept is left out: it is never the same.
 func Compare(a, b *Manifest) Difference {
 	d := Difference{Appeared: []Change{}, Vanished: []Change{}, Changed: []Change{}}

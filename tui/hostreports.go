@@ -13,7 +13,7 @@ import (
 // lines of that.
 func (m *Model) report(host, verb string, what any, shown func() textMsg) tea.Cmd {
 	ctx, client := m.ctx, m.client
-	view := &textPane{of: Ref{Host: host}, name: verb + " " + host, says: spoken([]string{verb, host}), wrapped: true, w: m.width}
+	view := &textPane{of: Ref{Host: host}, name: verb + " " + host, says: spoken([]string{verb, host}), wrapped: true}
 	view.key = view
 	m.push(view)
 	return func() tea.Msg {
@@ -52,7 +52,7 @@ func checkLines(checks []check) []styled {
 	const column = 18
 	var lines []styled
 	add := func(sign, name, text string, ink func(t *theme) ink) {
-		lines = append(lines, styled{text: fmt.Sprintf("%s %-15s %s", sign, name, clean(text)), ink: ink, hang: column})
+		lines = append(lines, styled{text: fmt.Sprintf("%s %-15s %s", sign, clean(name), clean(text)), ink: ink, hang: column})
 	}
 	for _, c := range checks {
 		switch c.Verdict {

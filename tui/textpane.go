@@ -121,6 +121,9 @@ func (p *textPane) lines(m *Model, w, h int) []string {
 	var lines []string
 	for i := max(0, min(p.first, len(p.rows)-h)); i < len(p.rows) && len(lines) < h; i++ {
 		row := cut(p.rows[i].text, p.side, w-2, t.colour)
+		if !p.wrapped && width(bare(cut(p.rows[i].text, p.side, w, false))) > w-2 { // there is more to the right
+			row = cut(p.rows[i].text, p.side, w-3, t.colour) + "…"
+		}
 		if paint := p.rows[i].ink; paint != nil {
 			row = paint(t).paint(bare(row))
 		}
@@ -218,9 +221,13 @@ func (m *Model) openCompare(a, b *row) tea.Cmd {
 func compared(a, b *manifest.Manifest) []styled {
 	d := manifest.Compare(a, b)
 	bold := func(t *theme) ink { return t.head }
-	lines := []styled{{text: fmt.Sprintf("%-11s %-34s %s", "", a.Job, b.Job), ink: bold}}
+	column := width(clean(a.Job))
 	for _, f := range d.Fields {
-		line := styled{text: fmt.Sprintf("%-11s %s %s", f.Name, fit(f.Old, 34), clean(f.New))}
+		column = min(max(column, width(clean(f.Old))), 34)
+	}
+	lines := []styled{{text: fmt.Sprintf("%-11s %s  %s", "", fit(a.Job, column), clean(b.Job)), ink: bold}}
+	for _, f := range d.Fields {
+		line := styled{text: fmt.Sprintf("%-11s %s  %s", f.Name, fit(f.Old, column), clean(f.New))}
 		if f.Old != f.New {
 			line.ink = func(t *theme) ink { return t.differ }
 		}
@@ -255,5 +262,9 @@ func changeText(c manifest.Change) string {
 	case c.New == nil:
 		return fit(c.Name, 40) + " " + fitRight(human.Size(c.Old.Size), 10)
 	}
-	return fit(c.Name, 40) + " " + fitRight(human.Size(c.Old.Size), 10) + " → " + human.Size(c.New.Size)
+	was, is := human.Size(c.Old.Size), human.Size(c.New.Size)
+	if was == is {
+		return fit(c.Name, 40) + " " + fitRight(is, 10) + ", " + clean(c.Inside())
+	}
+	return fit(c.Name, 40) + " " + fitRight(was, 10) + " → " + is
 }
