@@ -179,3 +179,18 @@ func TestALostHostIsNotAskedForMoreOfALog(t *testing.T) {
 		t.Error("it is not read on")
 	}
 }
+
+// What is said or typed below a log that is followed does not cover its newest lines.
+func TestNothingCoversTheEndOfAFollowedLog(t *testing.T) {
+	t.Parallel()
+	m := begin(t, sample(), 60, 15)
+	press(m, "j", "j", "t")
+	m.complain("x", errors.New("it went wrong"))
+	if s := screen(m); !strings.Contains(s, "cell 399 of 400") || !strings.Contains(s, "100 %") {
+		t.Errorf("got\n%s", s)
+	}
+	press(m, "esc", "s")
+	if s := screen(m); !strings.Contains(s, "cell 399 of 400") {
+		t.Errorf("got\n%s", s)
+	}
+}

@@ -67,6 +67,9 @@ func (p *logPane) nextStream(m *Model) tea.Cmd {
 // move scrolls by rows; the end in view means following again.
 func (p *logPane) move(m *Model, by motion) tea.Cmd {
 	h := m.body()
+	if p.follow {
+		p.bottom(m)
+	}
 	if by.ends != 0 {
 		p.abandon()
 	}
@@ -151,6 +154,17 @@ func (p *logPane) bottom(m *Model) {
 	}
 }
 
+// settled is the pane with the log's end in view if it follows: a line that is typed or a message
+// below takes away some of its height, and must not cover the newest lines.
+func (p *logPane) settled(m *Model) *logPane {
+	if !p.follow {
+		return p
+	}
+	q := *p
+	q.bottom(m)
+	return &q
+}
+
 // atEnd tells whether the last row of the window is on the screen.
 func (p *logPane) atEnd(m *Model) bool {
 	rows := -p.sub
@@ -184,6 +198,7 @@ func (p *logPane) clear(*Model) (bool, tea.Cmd) { //nolint:unparam // as the oth
 // status says where in the log the screen is.
 func (p *logPane) status(m *Model) string {
 	t := &m.theme
+	p = p.settled(m)
 	mode := t.dim
 	text := "stands still"
 	switch {
@@ -212,6 +227,7 @@ func (p *logPane) status(m *Model) string {
 
 func (p *logPane) lines(m *Model, w, h int) []string {
 	t := &m.theme
+	p = p.settled(m)
 	switch {
 	case p.trouble != "":
 		return []string{"", "  " + t.failure.paint(fit("unable to show it: "+p.trouble, w-4))}
