@@ -12,6 +12,7 @@ import (
 
 	"github.com/charmbracelet/colorprofile"
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
 // updating tells whether goldens are to be written, by the flag that teatest brings.
@@ -54,6 +55,27 @@ var scenes = map[string]func(*Model, *fake){
 	"clean":     func(m *Model, _ *fake) { press(m, "2", "j", "C") },
 	"pinned":    func(m *Model, _ *fake) { press(m, "j", "j", "P", "enter") },
 	"drain":     func(m *Model, _ *fake) { press(m, "2", "j", "D") },
+	"save":      func(m *Model, _ *fake) { press(m, "j", "j", "t", "s") },
+	"priority":  func(m *Model, _ *fake) { press(m, "j", "p"); typeIn(m, "l") },
+	"log-empty": func(m *Model, f *fake) { f.log = ""; press(m, "j", "j", "t") },
+	"log-stderr": func(m *Model, _ *fake) {
+		press(m, "j", "j", "t", "o", "o")
+	},
+	"artifacts-empty": func(m *Model, f *fake) {
+		f.records = map[string]*manifest.Manifest{"build": {Job: "ffffffffffffffff", Host: "lab", State: manifest.Failed, Ended: sampleTime}}
+		press(m, "j", "j", "a")
+	},
+	"fetching": func(m *Model, _ *fake) {
+		press(m, "j", "j")
+		m.Update(keyOf("F"))
+		steps := make(chan Progress)
+		close(steps)
+		m.Update(progressMsg{"cyclops fetch lab/ffffffffffffffff", Progress{3 << 20, 10 << 20}, steps})
+	},
+	"messages": func(m *Model, f *fake) {
+		f.fail = api.Errorf(api.Draining, "cyclops resume lab lets it take jobs again", "lab is draining and takes no new jobs\n%s", strings.Repeat("and it said so at length. ", 20))
+		press(m, "r", "r", "m")
+	},
 }
 
 func TestGoldens(t *testing.T) {
@@ -86,6 +108,7 @@ func TestEmptyGoldens(t *testing.T) {
 	f := &fake{hosts: []Host{{Name: "local", Address: "this machine", Default: true}}}
 	golden(t, "first-100x24-none", begin(t, f, 100, 24))
 	golden(t, "first-60x15-none", begin(t, f, 60, 15))
+	golden(t, "small-59x14-none", begin(t, f, 59, 14))
 	m := New(t.Context(), sample())
 	m.now, m.profile, m.width, m.height = sampleTime, colorprofile.NoTTY, 100, 24
 	m.theme = newTheme(m.profile, true)
@@ -105,7 +128,7 @@ func golden(t *testing.T, name string, m *Model) {
 			t.Errorf("%s: a line of %d cells: %q", name, w, line)
 		}
 	}
-	if n := strings.Count(text, "\n") + 1; n != m.height {
+	if n := strings.Count(text, "\n") + 1; n != m.height && m.height >= minHeight {
 		t.Errorf("%s: %d lines", name, n)
 	}
 	var lines []string

@@ -110,10 +110,10 @@ func (n *notice) lines() []styled {
 		lines = append(lines, styled{text: clean(n.verb), ink: func(t *theme) ink { return t.dim }})
 	}
 	for line := range strings.Lines(n.text) {
-		lines = append(lines, styled{text: clean(strings.TrimSuffix(line, "\n"))})
+		lines = append(lines, styled{text: clean(strings.TrimSuffix(line, "\n")), words: true})
 	}
 	if n.hint != "" {
-		lines = append(lines, styled{text: "→ " + clean(n.hint), ink: func(t *theme) ink { return t.strong }, hang: 2})
+		lines = append(lines, styled{text: "→ " + clean(n.hint), ink: func(t *theme) ink { return t.strong }, words: true})
 	}
 	return append(lines, styled{})
 }

@@ -27,9 +27,10 @@ type textPane struct {
 
 // styled is a line and what it means.
 type styled struct {
-	text string
-	ink  func(t *theme) ink
-	hang int // cells that its further rows are moved to the right where it is wrapped
+	text  string
+	ink   func(t *theme) ink
+	hang  int  // cells that its further rows are moved to the right where it is wrapped
+	words bool // it is wrapped between words
 }
 
 // textMsg is what a textPane waits for.
@@ -97,6 +98,12 @@ func (p *textPane) rewrap(w int) {
 func (l styled) wrap(w int) []styled {
 	hang := min(l.hang, w/2)
 	var all []styled
+	if l.words {
+		for _, text := range wrapUpTo(l.text, w, keptText) {
+			all = append(all, styled{text: text, ink: l.ink})
+		}
+		return all
+	}
 	for i, text := range rows(l.text, w, w-hang, true) {
 		if i > 0 {
 			text = spaces(hang) + text
