@@ -64,7 +64,7 @@ func (p *logPane) nextStream(m *Model) tea.Cmd {
 	return tea.Batch(p.jump(m, around), p.recount(m))
 }
 
-// move scrolls by rows; the end in view means following again.
+// move scrolls by rows; only going to the end means following again.
 func (p *logPane) move(m *Model, by motion) tea.Cmd {
 	h := m.body()
 	if p.follow {
