@@ -19,15 +19,16 @@ import (
 
 // fake is a few hosts in memory.
 type fake struct {
-	hosts   []Host
-	jobs    map[string][]api.JobInfo // of each host, newest first
-	log     string
-	stderr  string // what of the log is stderr: its lines that have this in them
-	verbs   []string
-	fail    error // of every verb
-	events  chan Event
-	records map[string]*manifest.Manifest
-	mu      sync.Mutex
+	hosts    []Host
+	jobs     map[string][]api.JobInfo // of each host, newest first
+	log      string
+	stderr   string // what of the log is stderr: its lines that have this in them
+	verbs    []string
+	fail     error // of every verb
+	failJobs error // of every page of jobs
+	events   chan Event
+	records  map[string]*manifest.Manifest
+	mu       sync.Mutex
 }
 
 func (f *fake) Hosts() []Host { return f.hosts }
@@ -73,6 +74,12 @@ func (f *fake) first(host string) Event {
 func (f *fake) Jobs(_ context.Context, host string, ask Ask) (api.JobPage, error) {
 	var page api.JobPage
 	all := f.jobs[host]
+	if f.failJobs != nil {
+		return page, f.failJobs
+	}
+	if ask.Query.ID != "" {
+		all = slices.DeleteFunc(slices.Clone(all), func(j api.JobInfo) bool { return !strings.HasPrefix(j.ID, ask.Query.ID) })
+	}
 	if ask.After != nil {
 		for i := len(all) - 1; i >= 0 && len(page.Jobs) <= ask.Limit; i-- {
 			if all[i].Seq > *ask.After {

@@ -66,8 +66,7 @@ func (m *Model) removeJobs() tea.Cmd {
 // removed forgets jobs, and leaves the places that are about them.
 func (m *Model) removed(gone []Ref) tea.Cmd {
 	for _, ref := range gone {
-		m.jobs.history.remove(ref.Host, ref.ID)
-		delete(m.jobs.marked, ref)
+		m.jobs.forget(ref)
 	}
 	for len(m.stack) > 1 {
 		p, ok := m.top().(interface{ ref() Ref })
@@ -267,6 +266,7 @@ func (m *Model) watchJobs() tea.Cmd {
 			delete(m.jobs.watched, r.ref())
 		} else {
 			m.jobs.watched[r.ref()] = true
+			m.jobs.keep(r)
 		}
 	}
 	if n := len(m.jobs.watched); len(rows) > 0 {

@@ -28,9 +28,10 @@ type jobsPane struct {
 	top     int    // first line of view on the screen
 	marked  map[Ref]bool
 	watched map[Ref]bool
-	search  string   // what / looks for
-	toEnd   bool     // the cursor goes to the last line when the page is here
-	filters []string // that were typed before
+	kept    map[Ref]*row // jobs that something is about whether or not the table has them
+	search  string       // what / looks for
+	toEnd   bool         // the cursor goes to the last line when the page is here
+	filters []string     // that were typed before
 }
 
 // line is a job, or the heading of a group.
@@ -67,7 +68,7 @@ const (
 var groupNames = [groupings]string{"none", "host", "project"}
 
 func newJobsPane() *jobsPane {
-	p := &jobsPane{live: map[Ref]*row{}, marked: map[Ref]bool{}, watched: map[Ref]bool{}}
+	p := &jobsPane{live: map[Ref]*row{}, marked: map[Ref]bool{}, watched: map[Ref]bool{}, kept: map[Ref]*row{}}
 	return p
 }
 
@@ -202,6 +203,7 @@ func (p *jobsPane) takeNews(host string, e Event) (ended []*row) {
 	for _, j := range e.News.Jobs {
 		ref, r := Ref{host, j.ID}, &row{host, j}
 		_, lived := p.live[ref]
+		p.rekeep(r)
 		switch {
 		case !j.State.Ended():
 			p.live[ref] = r
@@ -217,8 +219,7 @@ func (p *jobsPane) takeNews(host string, e Event) (ended []*row) {
 	}
 	for _, id := range e.News.Gone {
 		delete(p.live, Ref{host, id})
-		delete(p.marked, Ref{host, id})
-		p.history.remove(host, id)
+		p.forget(Ref{host, id})
 	}
 	p.refresh()
 	return ended
@@ -360,15 +361,25 @@ func (p *jobsPane) current() *row {
 	return p.view[p.cursor].row
 }
 
-// chosen are the jobs that an action is about: those that are marked, else the one under the cursor.
+// chosen are the jobs that an action is about: all that are marked, whether or not the table shows
+// them now, else the one under the cursor.
 func (p *jobsPane) chosen() []*row {
 	var rows []*row
+	shown := map[Ref]bool{}
 	for _, l := range p.view {
 		if l.row != nil && p.marked[l.row.ref()] {
-			rows = append(rows, l.row)
+			rows, shown[l.row.ref()] = append(rows, l.row), true
 		}
 	}
-	if r := p.current(); len(rows) == 0 && r != nil {
+	var hidden []*row
+	for ref := range p.marked {
+		if r := p.find(ref); r != nil && !shown[ref] {
+			hidden = append(hidden, r)
+		}
+	}
+	slices.SortFunc(hidden, liveOrder)
+	rows = append(rows, hidden...)
+	if r := p.current(); len(p.marked) == 0 && r != nil {
 		rows = append(rows, r)
 	}
 	return rows
@@ -384,7 +395,7 @@ func (p *jobsPane) find(ref Ref) *row {
 			return r
 		}
 	}
-	return nil
+	return p.kept[ref]
 }
 
 // lookFor moves the cursor to the next job that has the searched text in it, in a direction.

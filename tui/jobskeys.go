@@ -175,6 +175,7 @@ func (p *jobsPane) toggle(m *Model) tea.Cmd {
 		delete(p.marked, ref)
 	} else {
 		p.marked[ref] = true
+		p.keep(r)
 	}
 	return p.move(m, motion{lines: 1})
 }
@@ -187,6 +188,7 @@ func (p *jobsPane) all() {
 	for _, l := range p.view {
 		if l.row != nil {
 			p.marked[l.row.ref()] = true
+			p.keep(l.row)
 		}
 	}
 }
