@@ -72,7 +72,11 @@ func (m *Model) filter(text string) tea.Cmd {
 		p.wrong = err.Error()
 		return nil
 	}
-	p.wrong, p.query = "", q
+	p.wrong = ""
+	if q.Source == p.query.Source {
+		return nil // to read all anew would only lose the place
+	}
+	p.query = q
 	cmd := p.restart(m, fromNewest)
 	p.refresh()
 	return cmd
@@ -85,7 +89,7 @@ func (m *Model) askFilter() tea.Cmd {
 		label: "filter", help: "state:failed,lost host:lab name:~uart project: owner: since:2d until: id: — or any word; tab completes",
 		suggest: func(typed string) []string { return complete(typed, p.known(m.hosts)) },
 		accept:  func(m *Model, text string) tea.Cmd { return m.filter(text) },
-		reject:  func(m *Model) tea.Cmd { return m.filter(before) },
+		reject:  func(*Model) tea.Cmd { p.wrong = ""; return nil },
 		history: &p.filters,
 	}, before)
 }
