@@ -151,10 +151,11 @@ func (p *jobsPane) takePage(m *Model, msg pageMsg) tea.Cmd {
 	}
 	if msg.err != nil {
 		if s := p.history.sources[msg.host]; s != nil {
-			s.asked, s.failed = false, true
+			s.asked, s.failed = false, m.host(msg.host).lost() // else the next move asks again
 		}
 		p.refresh()
-		return nil // the host's watch says what is wrong
+		m.complainOf(msg.host, msg.err)
+		return nil
 	}
 	d := msg.direction
 	if d == afresh {
@@ -176,6 +177,14 @@ func (p *jobsPane) takePage(m *Model, msg pageMsg) tea.Cmd {
 		p.toEnd = p.history.loading()
 	}
 	return p.reach(m)
+}
+
+// complainOf says once that a host's jobs cannot be read; of a host that is lost its watch says it.
+func (m *Model) complainOf(host string, err error) {
+	what := "the jobs of " + host
+	if !m.host(host).lost() && !slices.ContainsFunc(m.notices, func(n notice) bool { return n.bad && n.verb == what }) {
+		m.complain(what, err)
+	}
 }
 
 // reach asks for more where the screen comes near the end of what is here.
