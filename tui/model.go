@@ -132,6 +132,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.progressed(msg)
 	case doneMsg:
 		return m, m.done(msg)
+	case treeMsg:
+		return m, m.enterTree(string(msg))
 	case missedMsg:
 		return m, m.tell(msg.host, Event{News: msg.news})
 	default:
