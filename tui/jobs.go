@@ -24,7 +24,8 @@ type jobsPane struct {
 	view    []line // what the table has, in order
 	cursor  int    // in view
 	at      Ref    // the job under it, so that new jobs do not move the choice
-	moved   bool   // the user chose it; else the choice is the first line, whatever comes
+	held    bool   // the choice stays on its job; else it is the first line, while the table first fills
+	lost    Ref    // the job that it was on until its host was heard of anew
 	top     int    // first line of view on the screen
 	marked  map[Ref]bool
 	watched map[Ref]bool
@@ -171,6 +172,7 @@ func (p *jobsPane) takePage(m *Model, msg pageMsg) tea.Cmd {
 	}
 	p.history.take(msg.host, d, msg.page, &p.query)
 	p.refresh()
+	p.settle(m)
 	if p.toEnd {
 		p.cursor = len(p.view) - 1
 		p.hold()
@@ -202,6 +204,7 @@ func (p *jobsPane) reach(m *Model) tea.Cmd {
 
 // takeNews takes over what a host says of its jobs, and returns those that ended just now.
 func (p *jobsPane) takeNews(host string, e Event) (ended []*row) {
+	was := p.at
 	if e.First {
 		for ref := range p.live {
 			if ref.Host == host {
@@ -231,6 +234,9 @@ func (p *jobsPane) takeNews(host string, e Event) (ended []*row) {
 		p.forget(Ref{host, id})
 	}
 	p.refresh()
+	if e.First && p.held && was.Host == host && p.at != was {
+		p.lost = was // what follows may have it still
+	}
 	return ended
 }
 
@@ -253,16 +259,27 @@ func (p *jobsPane) refresh() {
 	p.follow()
 }
 
-// follow keeps the cursor on its job wherever that went.
+// settle holds the choice from when the table is there: a job that comes then above the one that is
+// highlighted must not become the one that a key is about.
+func (p *jobsPane) settle(m *Model) {
+	p.held = p.held || p.at != (Ref{}) && !m.connecting() && !p.history.loading()
+}
+
+// follow keeps the cursor on its job wherever that went. From the top of the table what is new is seen.
 func (p *jobsPane) follow() {
-	if !p.moved {
+	if p.lost != (Ref{}) && slices.ContainsFunc(p.view, func(l line) bool { return l.row != nil && l.row.ref() == p.lost }) {
+		p.at, p.lost = p.lost, Ref{}
+	}
+	if !p.held {
 		p.cursor, p.top = 0, 0
 	} else if p.at != (Ref{}) {
 		if p.cursor < len(p.view) && p.view[max(0, p.cursor)].row != nil && p.view[p.cursor].row.ref() == p.at {
 			return
 		}
 		if i := slices.IndexFunc(p.view, func(l line) bool { return l.row != nil && l.row.ref() == p.at }); i >= 0 {
-			p.top += i - p.cursor
+			if p.top > 0 {
+				p.top += i - p.cursor
+			}
 			p.cursor = i
 			return
 		}
@@ -412,7 +429,7 @@ func (p *jobsPane) lookFor(step int) bool {
 	want := strings.ToLower(p.search)
 	for i := p.cursor + step; i >= 0 && i < len(p.view); i += step {
 		if r := p.view[i].row; r != nil && mentions(r.host, &r.JobInfo, want) {
-			p.cursor, p.moved = i, true
+			p.cursor, p.held, p.lost = i, true, Ref{}
 			p.hold()
 			return true
 		}

@@ -176,6 +176,7 @@ func (m *Model) takeEvent(name string, e Event) tea.Cmd {
 // tell gives what became known of a host's jobs to all that are about them.
 func (m *Model) tell(host string, e Event) tea.Cmd {
 	commands := []tea.Cmd{m.announce(m.jobs.takeNews(host, e))}
+	m.jobs.settle(m)
 	for _, p := range m.stack {
 		commands = append(commands, p.take(m, newsMsg{host, e}))
 	}
