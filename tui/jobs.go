@@ -445,7 +445,7 @@ func (p *jobsPane) known(hosts []*hostState) map[string][]string {
 			continue
 		}
 		for key, value := range map[string]string{"name": l.row.Name, "project": l.row.Project, "owner": l.row.Owner} {
-			if value != "" && !strings.ContainsAny(value, " \t") && len(sets[key]) < 50 {
+			if value != "" && clean(value) == value && !strings.ContainsAny(value, " \t") && len(sets[key]) < 50 {
 				sets[key][value] = true
 			}
 		}
