@@ -50,7 +50,7 @@ func (s *screenClient) watch(ctx context.Context, name string, events chan<- tui
 		return false, err
 	}
 	if err := able(hello, h.Name, api.CapWatch, "tells no screen of its jobs"); err != nil {
-		return true, err
+		return false, err // it will not tell in a second either
 	}
 	first := true
 	return true, h.client.Watch(ctx, func(news api.News) {
