@@ -67,7 +67,7 @@ func (s *screenClient) Jobs(ctx context.Context, host string, ask tui.Ask) (api.
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
 	q := ask.Query
-	o := remote.ListOptions{Limit: ask.Limit, Since: q.Since, Until: q.Until, Text: q.IndexedText(), After: ask.After}
+	o := remote.ListOptions{Limit: ask.Limit, Since: q.Since, Until: q.Until, Text: q.IndexedText(host), After: ask.After}
 	if len(q.States) > 0 {
 		o.States = q.EndedStates()
 	}

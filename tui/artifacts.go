@@ -260,7 +260,10 @@ func (m *Model) verifyArtifacts() tea.Cmd {
 		if err == nil && bad > 0 {
 			err = fmt.Errorf("%d of %d artifacts do not match the manifest", bad, n)
 		}
-		return counted(n, "artifact") + " read; all match the manifest", err
+		if err != nil {
+			return "", err
+		}
+		return counted(n, "artifact") + " read; all match the manifest", nil
 	}, nil)
 	return tea.Batch(do, p.receive(steps))
 }
@@ -325,7 +328,7 @@ func (m *Model) fetchArtifacts() tea.Cmd {
 		return nil
 	}
 	clear(p.marked)
-	return m.fetch(p.of, names)
+	return m.fetch(p.of, names, nil)
 }
 
 func (m *Model) copyDigest() tea.Cmd {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,15 +20,18 @@ import (
 
 // fake is a few hosts in memory.
 type fake struct {
-	hosts   []Host
-	jobs    map[string][]api.JobInfo // of each host, newest first
-	log     string
-	stderr  string // what of the log is stderr: its lines that have this in them
-	verbs   []string
-	fail    error // of every verb
-	events  chan Event
-	records map[string]*manifest.Manifest
-	mu      sync.Mutex
+	hosts    []Host
+	jobs     map[string][]api.JobInfo // of each host, newest first
+	log      string
+	stderr   string // what of the log is stderr: its lines that have this in them
+	verbs    []string
+	fail     error  // of every verb
+	partly   string // what verbs say that fail
+	failJobs error  // of every page of jobs
+	events   chan Event
+	records  map[string]*manifest.Manifest
+	mu       sync.Mutex
+	trees    atomic.Int32 // times that one was asked for
 }
 
 func (f *fake) Hosts() []Host { return f.hosts }
@@ -73,6 +77,12 @@ func (f *fake) first(host string) Event {
 func (f *fake) Jobs(_ context.Context, host string, ask Ask) (api.JobPage, error) {
 	var page api.JobPage
 	all := f.jobs[host]
+	if f.failJobs != nil {
+		return page, f.failJobs
+	}
+	if ask.Query.ID != "" {
+		all = slices.DeleteFunc(slices.Clone(all), func(j api.JobInfo) bool { return !strings.HasPrefix(j.ID, ask.Query.ID) })
+	}
 	if ask.After != nil {
 		for i := len(all) - 1; i >= 0 && len(page.Jobs) <= ask.Limit; i-- {
 			if all[i].Seq > *ask.After {
@@ -232,7 +242,10 @@ func (f *fake) Verb(_ context.Context, words ...string) (string, error) {
 	case words[0] == "doctor":
 		return `{"version":1,"checks":[{"name":"connect","verdict":"ok","text":"in 12 ms"},{"name":"disk space","verdict":"warn","text":"900 MiB free","hint":"remove jobs with cyclops rm"},{"name":"environment","verdict":"fail","text":"the login shell does not end","hint":"look at its start-up files"}]}`, nil
 	}
-	return "said " + words[0], f.did(words...)
+	if err := f.did(words...); err != nil {
+		return f.partly, err
+	}
+	return "said " + words[0], nil
 }
 
 func (f *fake) did(words ...string) error {
@@ -244,7 +257,10 @@ func (f *fake) did(words ...string) error {
 
 func (f *fake) Terminal(words ...string) *exec.Cmd { return exec.Command("true", words...) }
 
-func (f *fake) Tree(Ref) string { return "" }
+func (f *fake) Tree(Ref) string {
+	f.trees.Add(1)
+	return ""
+}
 
 // sampleTime is now in all goldens.
 var sampleTime = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)

@@ -89,6 +89,9 @@ func (m *Model) cleanHost() tea.Cmd {
 		msg := textMsg{lines: garbageLines(&g)}
 		if len(g.Items) > 0 {
 			msg.then = func(m *Model) {
+				if m.overlay != nil || m.input != nil || m.question != nil {
+					return // what is typed there must not become an answer; C asks again
+				}
 				m.ask(fmt.Sprintf("Free %s on %s?", human.Size(g.Freed), h.Name), words, func(m *Model) tea.Cmd {
 					m.back()
 					return m.verb(words, nil)

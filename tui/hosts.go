@@ -11,7 +11,7 @@ import (
 )
 
 // hostsPane is the table of hosts, with all that is known of the one under the cursor below it.
-type hostsPane struct{ cursor int }
+type hostsPane struct{ cursor, first int }
 
 func newHostsPane() *hostsPane { return &hostsPane{} }
 
@@ -32,17 +32,27 @@ func (p *hostsPane) move(m *Model, by motion) tea.Cmd {
 		p.cursor = len(m.hosts) - 1
 	}
 	p.cursor = max(0, min(p.cursor, len(m.hosts)-1))
+	p.first = p.scroll(m, m.body())
 	return nil
 }
 
+// room is how many hosts the table shows of a screen of h lines: some are for the one that is chosen.
+func (p *hostsPane) room(m *Model, h int) int { return min(len(m.hosts), max(1, h/2, h-10)) }
+
+func (p *hostsPane) scroll(m *Model, h int) int {
+	return scrolled(p.first, p.cursor, len(m.hosts), p.room(m, h))
+}
+
 func (p *hostsPane) click(m *Model, line int) tea.Cmd {
-	if line < 1 || line > len(m.hosts) {
+	h := m.body()
+	i := p.scroll(m, h) + line - 1
+	switch {
+	case line < 1 || line > p.room(m, h):
 		return nil
-	}
-	if line-1 == p.cursor {
+	case i == p.cursor:
 		return m.hostJobs()
 	}
-	p.cursor = line - 1
+	p.cursor = i
 	return nil
 }
 
@@ -141,8 +151,8 @@ func (p *hostsPane) lines(m *Model, w, h int) []string {
 	}
 	head := "  " + fit("HOST", 12) + " " + fit("ADDRESS", address) + " " + fit("EXECUTOR", 16) + " " + fitRight("RUNNING", 9) + " " + fitRight("QUEUED", 6) + " " + fitRight("DISK", 5)
 	lines := []string{t.head.paint(fit(head, w))}
-	for i, host := range m.hosts {
-		lines = append(lines, p.line(t, host, i == p.cursor, address, w))
+	for i := p.scroll(m, h); i < len(m.hosts) && len(lines) <= p.room(m, h); i++ {
+		lines = append(lines, p.line(t, m.hosts[i], i == p.cursor, address, w))
 	}
 	if p.cursor < len(m.hosts) && h-len(lines) > 4 {
 		s := &sheet{t: t, w: w}

@@ -2,7 +2,9 @@ package tui
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 
@@ -43,7 +45,7 @@ func (m *Model) cancelJobs() tea.Cmd {
 		return nil
 	}
 	words := append([]string{"cancel"}, refs(rows)...)
-	m.ask("Cancel "+these(rows)+"?", words, func(m *Model) tea.Cmd { return m.verb(words, unmark) })
+	m.ask("Cancel "+these(rows)+"?", words, func(m *Model) tea.Cmd { return m.verbOn(rows, words, nil) })
 	return nil
 }
 
@@ -58,7 +60,12 @@ func (m *Model) removeJobs() tea.Cmd {
 		gone[i] = r.ref()
 	}
 	m.ask("Delete "+these(rows)+", with log and artifacts?", words, func(m *Model) tea.Cmd {
-		return m.verb(words, func(m *Model) tea.Cmd { return m.removed(gone) })
+		return m.verbOn(rows, words, func(m *Model, err error) tea.Cmd {
+			if err != nil {
+				return nil // what is gone nevertheless, its host tells
+			}
+			return m.removed(gone)
+		})
 	})
 	return nil
 }
@@ -66,8 +73,7 @@ func (m *Model) removeJobs() tea.Cmd {
 // removed forgets jobs, and leaves the places that are about them.
 func (m *Model) removed(gone []Ref) tea.Cmd {
 	for _, ref := range gone {
-		m.jobs.history.remove(ref.Host, ref.ID)
-		delete(m.jobs.marked, ref)
+		m.jobs.forget(ref)
 	}
 	for len(m.stack) > 1 {
 		p, ok := m.top().(interface{ ref() Ref })
@@ -80,9 +86,17 @@ func (m *Model) removed(gone []Ref) tea.Cmd {
 	return m.jobs.reach(m)
 }
 
-func unmark(m *Model) tea.Cmd {
-	clear(m.jobs.marked)
-	return nil
+// verbOn returns the command that does a verb to jobs, whose marks have served: other marks, and
+// those that are set meanwhile, are for what comes next.
+func (m *Model) verbOn(rows []*row, words []string, then func(m *Model, err error) tea.Cmd) tea.Cmd {
+	m.unmark(rows)
+	return m.verb(words, then)
+}
+
+func (m *Model) unmark(rows []*row) {
+	for _, r := range rows {
+		delete(m.jobs.marked, r.ref())
+	}
 }
 
 func (m *Model) retryJobs() tea.Cmd {
@@ -92,10 +106,10 @@ func (m *Model) retryJobs() tea.Cmd {
 	}
 	words := append([]string{"retry"}, refs(rows)...)
 	if len(rows) > 1 {
-		m.ask("Run "+these(rows)+" again?", words, func(m *Model) tea.Cmd { return m.verb(words, unmark) })
+		m.ask("Run "+these(rows)+" again?", words, func(m *Model) tea.Cmd { return m.verbOn(rows, words, nil) })
 		return nil
 	}
-	return m.verb(words, unmark)
+	return m.verbOn(rows, words, nil)
 }
 
 func (m *Model) reprioritise() tea.Cmd {
@@ -108,7 +122,7 @@ func (m *Model) reprioritise() tea.Cmd {
 		label: "priority", help: strings.Join(names, ", ") + "; tab completes",
 		suggest: func(string) []string { return names },
 		accept: func(m *Model, text string) tea.Cmd {
-			return m.verb(append(append([]string{"reprioritise"}, refs(rows)...), "--priority", strings.TrimSpace(text)), unmark)
+			return m.verbOn(rows, append(append([]string{"reprioritise"}, refs(rows)...), "--priority", strings.TrimSpace(text)), nil)
 		},
 	}, "")
 }
@@ -123,36 +137,42 @@ func (m *Model) pinJobs() tea.Cmd {
 	if slices.ContainsFunc(rows, func(r *row) bool { return !r.Pinned }) {
 		verb, pinned = "pin", true
 	}
-	return m.verb(append([]string{verb}, refs(rows)...), func(m *Model) tea.Cmd {
+	return m.verbOn(rows, append([]string{verb}, refs(rows)...), func(m *Model, err error) tea.Cmd {
 		for _, r := range rows {
-			if now := m.jobs.find(r.ref()); now != nil {
+			if now := m.jobs.find(r.ref()); now != nil && err == nil {
 				now.Pinned = pinned
 			}
 		}
-		return unmark(m)
+		return nil
 	})
 }
 
 func (m *Model) fetchOutputs() tea.Cmd {
 	rows := m.only(func(r *row) bool { return r.State.Ended() }, "outputs are fetched once the job has ended")
-	var commands []tea.Cmd
-	for _, r := range rows {
-		commands = append(commands, m.fetch(r.ref(), nil))
+	m.unmark(rows)
+	return m.fetchEach(rows)
+}
+
+// fetchEach fetches from one job after the other: at once they would share one line, and as many
+// files would be open as all of them have.
+func (m *Model) fetchEach(rows []*row) tea.Cmd {
+	if len(rows) == 0 {
+		return nil
 	}
-	return tea.Batch(commands...)
+	return m.fetch(rows[0].ref(), nil, func(m *Model, _ error) tea.Cmd { return m.fetchEach(rows[1:]) })
 }
 
 // fetch brings artifacts here and shows how far it is.
-func (m *Model) fetch(ref Ref, names []string) tea.Cmd {
+func (m *Model) fetch(ref Ref, names []string, then func(m *Model, err error) tea.Cmd) tea.Cmd {
 	words := append([]string{"fetch", ref.String()}, names...)
 	client := m.client
 	return m.withProgress(spoken(words), func(ctx context.Context, told func(Progress)) (string, error) {
 		return client.Fetch(ctx, ref, names, told)
-	}, unmark)
+	}, then)
 }
 
 // withProgress returns the command that does work, and tells on the screen how far it is.
-func (m *Model) withProgress(shown string, work func(ctx context.Context, told func(Progress)) (string, error), then func(*Model) tea.Cmd) tea.Cmd {
+func (m *Model) withProgress(shown string, work func(ctx context.Context, told func(Progress)) (string, error), then func(m *Model, err error) tea.Cmd) tea.Cmd {
 	steps := make(chan Progress, 1)
 	told := func(p Progress) {
 		select {
@@ -198,7 +218,9 @@ func (m *Model) openShell() tea.Cmd {
 		return nil
 	}
 	words := []string{"shell", r.ref().String()}
-	return tea.ExecProcess(m.client.Terminal(words...), func(err error) tea.Msg { return doneMsg{verb: spoken(words), err: err} })
+	return tea.ExecProcess(m.client.Terminal(words...), func(err error) tea.Msg {
+		return doneMsg{verb: spoken(words), err: ofShell(err, notDone, unknown)}
+	})
 }
 
 // openTree opens a shell in the tree that a job was sent from.
@@ -207,12 +229,34 @@ func (m *Model) openTree() tea.Cmd {
 	if r == nil {
 		return nil
 	}
-	dir := m.client.Tree(r.ref())
+	client, of := m.client, r.ref()
+	return func() tea.Msg { return treeMsg(client.Tree(of)) }
+}
+
+// treeMsg is where the tree of a job is on this machine, or empty.
+type treeMsg string
+
+func (m *Model) enterTree(dir string) tea.Cmd {
 	if dir == "" {
 		m.say(notice{text: "the tree that it came from is not on this machine", bad: true})
 		return nil
 	}
-	return tea.ExecProcess(localShell(dir), func(err error) tea.Msg { return doneMsg{verb: "cd " + dir, err: err} })
+	return tea.ExecProcess(localShell(dir), func(err error) tea.Msg { return doneMsg{verb: "cd " + dir, err: ofShell(err)} })
+}
+
+// What cyclops shell exits with where there was no shell, or its outcome is not known.
+const (
+	notDone = 125
+	unknown = 255
+)
+
+// ofShell is what is wrong with a shell that was left: it exits as its last command did, and only
+// some codes say that it was not its own.
+func ofShell(err error, own ...int) error {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && !slices.Contains(own, exit.ExitCode()) {
+		return nil
+	}
+	return err
 }
 
 func (m *Model) copyID() tea.Cmd {
@@ -267,6 +311,7 @@ func (m *Model) watchJobs() tea.Cmd {
 			delete(m.jobs.watched, r.ref())
 		} else {
 			m.jobs.watched[r.ref()] = true
+			m.jobs.keep(r)
 		}
 	}
 	if n := len(m.jobs.watched); len(rows) > 0 {

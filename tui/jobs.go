@@ -24,13 +24,15 @@ type jobsPane struct {
 	view    []line // what the table has, in order
 	cursor  int    // in view
 	at      Ref    // the job under it, so that new jobs do not move the choice
-	moved   bool   // the user chose it; else the choice is the first line, whatever comes
+	held    bool   // the choice stays on its job; else it is the first line, while the table first fills
+	lost    Ref    // the job that it was on until its host was heard of anew
 	top     int    // first line of view on the screen
 	marked  map[Ref]bool
 	watched map[Ref]bool
-	search  string   // what / looks for
-	toEnd   bool     // the cursor goes to the last line when the page is here
-	filters []string // that were typed before
+	kept    map[Ref]*row // jobs that something is about whether or not the table has them
+	search  string       // what / looks for
+	toEnd   bool         // the cursor goes to the last line when the page is here
+	filters []string     // that were typed before
 }
 
 // line is a job, or the heading of a group.
@@ -67,7 +69,7 @@ const (
 var groupNames = [groupings]string{"none", "host", "project"}
 
 func newJobsPane() *jobsPane {
-	p := &jobsPane{live: map[Ref]*row{}, marked: map[Ref]bool{}, watched: map[Ref]bool{}}
+	p := &jobsPane{live: map[Ref]*row{}, marked: map[Ref]bool{}, watched: map[Ref]bool{}, kept: map[Ref]*row{}}
 	return p
 }
 
@@ -150,10 +152,11 @@ func (p *jobsPane) takePage(m *Model, msg pageMsg) tea.Cmd {
 	}
 	if msg.err != nil {
 		if s := p.history.sources[msg.host]; s != nil {
-			s.asked, s.failed = false, true
+			s.asked, s.failed = false, m.host(msg.host).lost() // else the next move asks again
 		}
 		p.refresh()
-		return nil // the host's watch says what is wrong
+		m.complainOf(msg.host, msg.err)
+		return nil
 	}
 	d := msg.direction
 	if d == afresh {
@@ -169,12 +172,21 @@ func (p *jobsPane) takePage(m *Model, msg pageMsg) tea.Cmd {
 	}
 	p.history.take(msg.host, d, msg.page, &p.query)
 	p.refresh()
+	p.settle(m)
 	if p.toEnd {
 		p.cursor = len(p.view) - 1
 		p.hold()
 		p.toEnd = p.history.loading()
 	}
 	return p.reach(m)
+}
+
+// complainOf says once that a host's jobs cannot be read; of a host that is lost its watch says it.
+func (m *Model) complainOf(host string, err error) {
+	what := "the jobs of " + host
+	if !m.host(host).lost() && !slices.ContainsFunc(m.notices, func(n notice) bool { return n.bad && n.verb == what }) {
+		m.complain(what, err)
+	}
 }
 
 // reach asks for more where the screen comes near the end of what is here.
@@ -192,6 +204,7 @@ func (p *jobsPane) reach(m *Model) tea.Cmd {
 
 // takeNews takes over what a host says of its jobs, and returns those that ended just now.
 func (p *jobsPane) takeNews(host string, e Event) (ended []*row) {
+	was := p.at
 	if e.First {
 		for ref := range p.live {
 			if ref.Host == host {
@@ -202,6 +215,7 @@ func (p *jobsPane) takeNews(host string, e Event) (ended []*row) {
 	for _, j := range e.News.Jobs {
 		ref, r := Ref{host, j.ID}, &row{host, j}
 		_, lived := p.live[ref]
+		p.rekeep(r)
 		switch {
 		case !j.State.Ended():
 			p.live[ref] = r
@@ -217,10 +231,12 @@ func (p *jobsPane) takeNews(host string, e Event) (ended []*row) {
 	}
 	for _, id := range e.News.Gone {
 		delete(p.live, Ref{host, id})
-		delete(p.marked, Ref{host, id})
-		p.history.remove(host, id)
+		p.forget(Ref{host, id})
 	}
 	p.refresh()
+	if e.First && p.held && was.Host == host && p.at != was {
+		p.lost = was // what follows may have it still
+	}
 	return ended
 }
 
@@ -243,16 +259,27 @@ func (p *jobsPane) refresh() {
 	p.follow()
 }
 
-// follow keeps the cursor on its job wherever that went.
+// settle holds the choice from when the table is there: a job that comes then above the one that is
+// highlighted must not become the one that a key is about.
+func (p *jobsPane) settle(m *Model) {
+	p.held = p.held || p.at != (Ref{}) && !m.connecting() && !p.history.loading()
+}
+
+// follow keeps the cursor on its job wherever that went. From the top of the table what is new is seen.
 func (p *jobsPane) follow() {
-	if !p.moved {
+	if p.lost != (Ref{}) && slices.ContainsFunc(p.view, func(l line) bool { return l.row != nil && l.row.ref() == p.lost }) {
+		p.at, p.lost = p.lost, Ref{}
+	}
+	if !p.held {
 		p.cursor, p.top = 0, 0
 	} else if p.at != (Ref{}) {
 		if p.cursor < len(p.view) && p.view[max(0, p.cursor)].row != nil && p.view[p.cursor].row.ref() == p.at {
 			return
 		}
 		if i := slices.IndexFunc(p.view, func(l line) bool { return l.row != nil && l.row.ref() == p.at }); i >= 0 {
-			p.top += i - p.cursor
+			if p.top > 0 {
+				p.top += i - p.cursor
+			}
 			p.cursor = i
 			return
 		}
@@ -360,15 +387,25 @@ func (p *jobsPane) current() *row {
 	return p.view[p.cursor].row
 }
 
-// chosen are the jobs that an action is about: those that are marked, else the one under the cursor.
+// chosen are the jobs that an action is about: all that are marked, whether or not the table shows
+// them now, else the one under the cursor.
 func (p *jobsPane) chosen() []*row {
 	var rows []*row
+	shown := map[Ref]bool{}
 	for _, l := range p.view {
 		if l.row != nil && p.marked[l.row.ref()] {
-			rows = append(rows, l.row)
+			rows, shown[l.row.ref()] = append(rows, l.row), true
 		}
 	}
-	if r := p.current(); len(rows) == 0 && r != nil {
+	var hidden []*row
+	for ref := range p.marked {
+		if r := p.find(ref); r != nil && !shown[ref] {
+			hidden = append(hidden, r)
+		}
+	}
+	slices.SortFunc(hidden, liveOrder)
+	rows = append(rows, hidden...)
+	if r := p.current(); len(p.marked) == 0 && r != nil {
 		rows = append(rows, r)
 	}
 	return rows
@@ -384,7 +421,7 @@ func (p *jobsPane) find(ref Ref) *row {
 			return r
 		}
 	}
-	return nil
+	return p.kept[ref]
 }
 
 // lookFor moves the cursor to the next job that has the searched text in it, in a direction.
@@ -392,7 +429,7 @@ func (p *jobsPane) lookFor(step int) bool {
 	want := strings.ToLower(p.search)
 	for i := p.cursor + step; i >= 0 && i < len(p.view); i += step {
 		if r := p.view[i].row; r != nil && mentions(r.host, &r.JobInfo, want) {
-			p.cursor, p.moved = i, true
+			p.cursor, p.held, p.lost = i, true, Ref{}
 			p.hold()
 			return true
 		}
@@ -408,7 +445,7 @@ func (p *jobsPane) known(hosts []*hostState) map[string][]string {
 			continue
 		}
 		for key, value := range map[string]string{"name": l.row.Name, "project": l.row.Project, "owner": l.row.Owner} {
-			if value != "" && !strings.ContainsAny(value, " \t") && len(sets[key]) < 50 {
+			if value != "" && clean(value) == value && !strings.ContainsAny(value, " \t") && len(sets[key]) < 50 {
 				sets[key][value] = true
 			}
 		}

@@ -14,11 +14,14 @@ func (p *jobsPane) take(*Model, tea.Msg) tea.Cmd { return nil }
 
 func (p *jobsPane) move(m *Model, by motion) tea.Cmd {
 	h := max(1, m.body()-1)
-	p.moved = p.moved || by != motion{}
+	if by != (motion{}) {
+		p.held, p.lost = true, Ref{}
+	}
 	switch {
 	case by.ends < 0:
-		p.cursor, p.toEnd, p.moved = 0, false, false
+		p.cursor, p.toEnd = 0, false
 		if p.history.more(toNewer) {
+			p.held = false
 			return p.restart(m, fromNewest)
 		}
 	case by.ends > 0 && p.history.more(toOlder):
@@ -44,7 +47,7 @@ func (p *jobsPane) click(m *Model, line int) tea.Cmd {
 	if i == p.cursor {
 		return m.openJob()
 	}
-	p.cursor, p.moved = i, true
+	p.cursor, p.held, p.lost = i, true, Ref{}
 	p.hold()
 	return p.reach(m)
 }
@@ -72,9 +75,14 @@ func (m *Model) filter(text string) tea.Cmd {
 		p.wrong = err.Error()
 		return nil
 	}
-	p.wrong, p.query = "", q
+	p.wrong = ""
+	if q.Source == p.query.Source {
+		return nil // to read all anew would only lose the place
+	}
+	p.query = q
 	cmd := p.restart(m, fromNewest)
 	p.refresh()
+	p.held = p.held && p.at != (Ref{}) // else the choice is the first of what comes
 	return cmd
 }
 
@@ -85,7 +93,7 @@ func (m *Model) askFilter() tea.Cmd {
 		label: "filter", help: "state:failed,lost host:lab name:~uart project: owner: since:2d until: id: — or any word; tab completes",
 		suggest: func(typed string) []string { return complete(typed, p.known(m.hosts)) },
 		accept:  func(m *Model, text string) tea.Cmd { return m.filter(text) },
-		reject:  func(m *Model) tea.Cmd { return m.filter(before) },
+		reject:  func(*Model) tea.Cmd { p.wrong = ""; return nil },
 		history: &p.filters,
 	}, before)
 }
@@ -130,19 +138,24 @@ func (m *Model) searchJobs(step int) tea.Cmd {
 
 func (m *Model) sortJobs() tea.Cmd {
 	m.jobs.sort = (m.jobs.sort + 1) % columns
-	m.jobs.refresh()
-	return nil
+	return m.rearrange()
 }
 
 func (m *Model) reverseJobs() tea.Cmd {
 	m.jobs.reverse = !m.jobs.reverse
-	m.jobs.refresh()
-	return nil
+	return m.rearrange()
 }
 
 func (m *Model) groupJobs() tea.Cmd {
 	m.jobs.group = (m.jobs.group + 1) % groupings
+	return m.rearrange()
+}
+
+// rearrange shows the table in another order: from its first line the first that is there then.
+func (m *Model) rearrange() tea.Cmd {
+	m.jobs.held = m.jobs.held && m.jobs.cursor > 0
 	m.jobs.refresh()
+	m.jobs.settle(m)
 	return nil
 }
 
@@ -175,6 +188,7 @@ func (p *jobsPane) toggle(m *Model) tea.Cmd {
 		delete(p.marked, ref)
 	} else {
 		p.marked[ref] = true
+		p.keep(r)
 	}
 	return p.move(m, motion{lines: 1})
 }
@@ -187,6 +201,7 @@ func (p *jobsPane) all() {
 	for _, l := range p.view {
 		if l.row != nil {
 			p.marked[l.row.ref()] = true
+			p.keep(l.row)
 		}
 	}
 }

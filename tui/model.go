@@ -132,6 +132,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.progressed(msg)
 	case doneMsg:
 		return m, m.done(msg)
+	case treeMsg:
+		return m, m.enterTree(string(msg))
+	case missedMsg:
+		return m, m.tell(msg.host, Event{News: msg.news})
 	default:
 		return m, m.pass(msg)
 	}
@@ -162,13 +166,19 @@ func (m *Model) takeEvent(name string, e Event) tea.Cmd {
 		return nil
 	}
 	h.heard(e)
-	ended := m.jobs.takeNews(name, e)
-	commands := []tea.Cmd{m.announce(ended)}
-	for _, p := range m.stack {
-		commands = append(commands, p.take(m, newsMsg{name, e}))
-	}
+	told := m.tell(name, e)
 	if e.First {
-		commands = append(commands, m.jobs.greet(m, name))
+		return tea.Batch(told, m.jobs.greet(m, name), m.catchUp(name))
+	}
+	return told
+}
+
+// tell gives what became known of a host's jobs to all that are about them.
+func (m *Model) tell(host string, e Event) tea.Cmd {
+	commands := []tea.Cmd{m.announce(m.jobs.takeNews(host, e))}
+	m.jobs.settle(m)
+	for _, p := range m.stack {
+		commands = append(commands, p.take(m, newsMsg{host, e}))
 	}
 	return tea.Batch(commands...)
 }
@@ -183,6 +193,11 @@ func (m *Model) top() pane { return m.stack[len(m.stack)-1] }
 
 func (m *Model) push(p pane) {
 	m.overlay = nil
+	if of, ok := p.(interface{ ref() Ref }); ok {
+		if r := m.jobs.find(of.ref()); r != nil {
+			m.jobs.keep(r)
+		}
+	}
 	m.stack = append(m.stack, p)
 }
 

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -316,4 +317,42 @@ func FuzzSafeLine(f *testing.F) {
 			t.Fatalf("%q: %d cells of %d", line, got, w)
 		}
 	})
+}
+
+// A key is about the job that is highlighted when it is pressed, though nobody moved the choice and
+// another job has come above it.
+func TestNewJobsDoNotMoveAnUnmovedChoice(t *testing.T) {
+	t.Parallel()
+	for _, keys := range []string{"", "j g"} {
+		f := sample()
+		m := begin(t, f, 100, 24)
+		press(m, strings.Fields(keys)...)
+		for i := range 3 {
+			m.takeEvent("lab", Event{News: api.News{Jobs: []api.JobInfo{{ID: fmt.Sprintf("new%d", i), Name: fmt.Sprintf("fresh%d", i), Seq: int64(100 + i), State: manifest.Running, Accepted: sampleTime}}}})
+		}
+		if !strings.Contains(screen(m), "fresh2") {
+			t.Errorf("what is new is not seen:\n%s", screen(m))
+		}
+		press(m, "r")
+		if got := strings.Join(f.verbs, "; "); got != "retry lab/rrrrrrrrrrrrrrrr" {
+			t.Errorf("%q: did %q", keys, got)
+		}
+	}
+}
+
+// A host that is there again tells of its jobs in several pieces.
+func TestChoiceComesBackWithItsHost(t *testing.T) {
+	t.Parallel()
+	f := sample()
+	m := begin(t, f, 100, 24)
+	press(m, "j")
+	at, all := m.jobs.at, f.first("lab")
+	some := all
+	some.News.Jobs = slices.DeleteFunc(slices.Clone(all.News.Jobs), func(j api.JobInfo) bool { return j.ID == at.ID })
+	pump(m, m.takeEvent("lab", some))
+	all.First = false
+	pump(m, m.takeEvent("lab", all))
+	if m.jobs.at != at || m.jobs.current().ref() != at {
+		t.Errorf("the choice moved from %v to %v", at, m.jobs.at)
+	}
 }

@@ -3,9 +3,11 @@ package tui
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -32,7 +34,7 @@ type doneMsg struct {
 	verb string
 	said string
 	err  error
-	then func(m *Model) tea.Cmd // when it went well; may be nil
+	then func(m *Model, err error) tea.Cmd // whatever came of it; may be nil
 }
 
 // underway is a verb that is being done, and what is said of it.
@@ -63,11 +65,14 @@ func (m *Model) tidy() {
 	m.notices = slices.DeleteFunc(m.notices, func(n notice) bool { return !n.bad && m.now.Sub(n.at) >= readFor })
 }
 
-func (m *Model) complain(what string, err error) {
+func (m *Model) complain(what string, err error) { m.failed(what, err, "") }
+
+// failed says what failed, and behind it what was done of it nevertheless.
+func (m *Model) failed(what string, err error, done string) {
 	if errors.Is(err, context.Canceled) {
 		return
 	}
-	m.say(notice{verb: what, text: err.Error(), hint: hintOf(err), bad: true})
+	m.say(notice{verb: what, text: strings.TrimSpace(err.Error() + "\n" + done), hint: hintOf(err), bad: true})
 }
 
 func hintOf(err error) string {
@@ -119,13 +124,13 @@ func (n *notice) lines() []styled {
 }
 
 // verb returns the command that does a verb of the command line, and shows it meanwhile.
-func (m *Model) verb(words []string, then func(m *Model) tea.Cmd) tea.Cmd {
+func (m *Model) verb(words []string, then func(m *Model, err error) tea.Cmd) tea.Cmd {
 	shown := spoken(words)
 	return m.long(shown, func(ctx context.Context) (string, error) { return m.client.Verb(ctx, words...) }, then)
 }
 
 // long returns the command that does work which shown describes.
-func (m *Model) long(shown string, work func(ctx context.Context) (string, error), then func(m *Model) tea.Cmd) tea.Cmd {
+func (m *Model) long(shown string, work func(ctx context.Context) (string, error), then func(m *Model, err error) tea.Cmd) tea.Cmd {
 	m.working = append(m.working, underway{shown, shown})
 	ctx := m.ctx
 	return func() tea.Msg {
@@ -138,17 +143,17 @@ func (m *Model) done(msg doneMsg) tea.Cmd {
 	if i := slices.IndexFunc(m.working, func(w underway) bool { return w.verb == msg.verb }); i >= 0 {
 		m.working = slices.Delete(m.working, i, i+1)
 	}
-	if msg.err != nil {
-		m.complain(msg.verb, msg.err)
-		return nil
-	}
 	said := strings.TrimSpace(msg.said)
-	if said == "" {
-		said = "done"
+	switch {
+	case msg.err != nil:
+		m.failed(msg.verb, msg.err, said)
+	case said == "":
+		m.say(notice{verb: msg.verb, text: "done"})
+	default:
+		m.say(notice{verb: msg.verb, text: said})
 	}
-	m.say(notice{verb: msg.verb, text: said})
 	if msg.then != nil {
-		return msg.then(m)
+		return msg.then(m, msg.err)
 	}
 	return nil
 }
@@ -162,9 +167,36 @@ func (m *Model) ask(text string, words []string, do func(m *Model) tea.Cmd) {
 func spoken(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
-		if quoted[i] = w; w == "" || strings.ContainsAny(w, " \t'\"$*?;&|<>()[]{}\\`!#~") {
-			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
+		quoted[i] = quote(w)
 	}
 	return "cyclops " + strings.Join(quoted, " ")
+}
+
+// quote writes a word so that a shell reads it as one. A line break or another control character
+// that is pasted as it is would end the line, and what follows it would be run.
+func quote(w string) string {
+	switch {
+	case strings.ContainsFunc(w, unicode.IsControl):
+		var b strings.Builder
+		for _, r := range w {
+			switch {
+			case r == '\n':
+				b.WriteString(`\n`)
+			case r == '\t':
+				b.WriteString(`\t`)
+			case unicode.IsControl(r):
+				for _, c := range []byte(string(r)) {
+					fmt.Fprintf(&b, `\%03o`, c)
+				}
+			case r == '\'' || r == '\\':
+				b.WriteString(`\` + string(r))
+			default:
+				b.WriteRune(r)
+			}
+		}
+		return "$'" + b.String() + "'"
+	case w == "" || strings.ContainsAny(w, " '\"$*?;&|<>()[]{}\\`!#~"):
+		return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+	}
+	return w
 }

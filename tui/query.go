@@ -174,11 +174,14 @@ func (q *Query) EndedStates() []manifest.State {
 	return ended
 }
 
-// IndexedText is a word of the query that a host's index can look for; not every word that
-// Holds finds is in it.
-func (q *Query) IndexedText() string {
+// IndexedText is a word of the query that the index of host can look for, or empty. Holds looks
+// for all of them: it finds a word also in the state and the host's name, which no index has, and
+// whatever its case, which an index knows of ASCII only and not of what JSON writes otherwise.
+func (q *Query) IndexedText(host string) string {
 	for _, w := range q.Words {
-		if len(q.Words) == 1 && !slices.ContainsFunc(manifest.States, func(s manifest.State) bool { return strings.Contains(string(s), w) }) {
+		within := func(s manifest.State) bool { return strings.Contains(string(s), w) }
+		odd := func(r rune) bool { return r < 0x20 || r >= 0x7f || strings.ContainsRune(`"\<>&`, r) }
+		if !slices.ContainsFunc(manifest.States, within) && !strings.Contains(strings.ToLower(host), w) && !strings.ContainsFunc(w, odd) {
 			return w
 		}
 	}

@@ -126,3 +126,17 @@ func TestSortingAndSearching(t *testing.T) {
 		t.Errorf("found %v", m.jobs.at)
 	}
 }
+
+// A word that a host is asked for leaves out no job that the table would show.
+func TestIndexedTextIsInTheIndex(t *testing.T) {
+	t.Parallel()
+	for filter, want := range map[string]string{
+		"uart": "uart", "uart fast": "uart", "fail uart": "uart", "lab uart": "uart", "LA uart": "uart",
+		"fail": "", "la": "", "é": "", "a&b": "", "state:failed": "",
+	} {
+		q, err := ParseQuery(filter, sampleTime)
+		if got := q.IndexedText("Lab"); err != nil || got != want {
+			t.Errorf("%q: got %q, want %q (%v)", filter, got, want, err)
+		}
+	}
+}

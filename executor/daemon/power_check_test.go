@@ -397,6 +397,10 @@ func (a *aftermath) ranNow(e *expected, info *api.JobInfo, times int) {
 	if info.State == manifest.Cancelled && len(doc.After) > 0 {
 		return
 	}
+	// Its timeout counts from its start: on a busy machine it can be over before there is a tool.
+	if info.State == manifest.TimedOut && times == 0 {
+		return
+	}
 	if times != 1 {
 		a.problem("it waited, and its tool started %d times; it is %s: %s", times, info.State, info.Reason)
 	}

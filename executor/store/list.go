@@ -18,7 +18,7 @@ type Filter struct {
 	Like      string // in the name, whatever the case
 	Owner     string
 	Project   string
-	Text      string    // in the id, the name or what people read of a job, whatever the case
+	Text      string    // in the id, the name, the workspace, the reason or what else people read of a job, whatever the case
 	Since     time.Time // accepted then or later; zero: no bound
 	Until     time.Time // accepted before; zero: no bound
 	Before    int64     // only jobs accepted before this number; 0: all
@@ -106,7 +106,8 @@ func (q *selection) unindexed(f Filter) {
 	}
 	if f.Text != "" {
 		text := strings.ToLower(f.Text)
-		q.add("(instr(lower(name), ?) > 0 OR instr(id, ?) > 0 OR instr(lower(CAST(about AS TEXT)), ?) > 0)", text, text, text)
+		q.add("(instr(lower(name), ?) > 0 OR instr(id, ?) > 0 OR instr(lower(workspace), ?) > 0 OR instr(lower(reason), ?) > 0 OR instr(lower(CAST(about AS TEXT)), ?) > 0)",
+			text, text, text, text, text)
 	}
 	if !f.Since.IsZero() {
 		q.add("accepted >= ?", nano(f.Since))

@@ -194,6 +194,9 @@ func TestListPagesNewestFirst(t *testing.T) {
 		}
 		accept(t, s, j)
 		if seq < 8 {
+			if seq == 7 {
+				j.Reason = "it ended Oddly"
+			}
 			end(t, s, j, []manifest.State{manifest.Succeeded, manifest.Failed}[seq%2])
 		}
 		ids = append(ids, j.ID)
@@ -209,6 +212,9 @@ func TestListPagesNewestFirst(t *testing.T) {
 		{Filter{Limit: 3, States: []manifest.State{manifest.Queued, manifest.Failed}}, []int64{9, 8, 7}},
 		{Filter{Limit: 9, States: []manifest.State{manifest.Failed}, Before: 5}, []int64{3, 1}},
 		{Filter{Limit: 9, Prefix: ids[4][:10]}, []int64{5}},
+		{Filter{Limit: 9, Text: "HIR"}, []int64{9, 6, 3}},
+		{Filter{Limit: 9, Text: "W0"}, []int64{8, 6, 4, 2}},
+		{Filter{Limit: 9, Text: "oddly"}, []int64{7}},
 	} {
 		jobs, err := s.List(t.Context(), c.filter)
 		if err != nil {

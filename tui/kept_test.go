@@ -1,0 +1,85 @@
+package tui
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest"
+)
+
+// endBehind ends a job while there is no contact with its host, which then comes back.
+func endBehind(m *Model, f *fake, id string) {
+	m.takeEvent("lab", Event{Err: api.Errorf(api.Unreachable, "", "no route"), Retry: time.Second})
+	for i := range f.jobs["lab"] {
+		if j := &f.jobs["lab"][i]; j.ID == id {
+			j.State, j.Ended, j.ExitCode = manifest.Failed, ago(0), code(2)
+		}
+	}
+	pump(m, m.takeEvent("lab", f.first("lab")))
+}
+
+func TestWatchedJobThatEndedWithoutContactIsTold(t *testing.T) {
+	t.Parallel()
+	f := sample()
+	m := begin(t, f, 100, 24)
+	press(m, "w", "j")
+	endBehind(m, f, "rrrrrrrrrrrrrrrr")
+	if !strings.Contains(screen(m), "build (lab/rrrrrrrrrrrrrrrr) failed") || len(m.jobs.watched) != 0 {
+		t.Errorf("its end is not told:\n%s", screen(m))
+	}
+}
+
+// What was removed meanwhile is not waited for for ever.
+func TestWatchedJobThatWasRemovedWithoutContactIsForgotten(t *testing.T) {
+	t.Parallel()
+	f := sample()
+	m := begin(t, f, 100, 24)
+	press(m, "w", "j")
+	f.jobs["lab"] = f.jobs["lab"][2:]
+	pump(m, m.takeEvent("lab", f.first("lab")))
+	if len(m.jobs.watched)+len(m.jobs.kept) != 0 {
+		t.Errorf("still kept: %v", m.jobs.kept)
+	}
+}
+
+// An action is about the jobs that it says are marked, not about another one that is in view.
+func TestMarksHoldUnderAFilter(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ filter, want string }{
+		{"state:running", "pin lab/rrrrrrrrrrrrrrrr lab/ffffffffffffffff lab/ssssssssssssssss"},
+		{"name:bench", "pin lab/rrrrrrrrrrrrrrrr lab/ffffffffffffffff lab/ssssssssssssssss"},
+	} {
+		f := sample()
+		m := begin(t, f, 100, 24)
+		press(m, "space", "j", "space", "space", "f")
+		typeIn(m, c.filter)
+		press(m, "enter", "P")
+		if got := strings.Join(f.verbs, "; "); got != c.want {
+			t.Errorf("%s: did %q, want %q", c.filter, got, c.want)
+		}
+	}
+}
+
+// A filter that an ended job does not fit takes it from the table, not from the places about it.
+func TestOpenJobStaysKnownUnderAFilter(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []bool{false, true} {
+		f := sample()
+		m := begin(t, f, 100, 40)
+		press(m, "f")
+		typeIn(m, "state:running")
+		press(m, "enter", "enter")
+		if lost {
+			endBehind(m, f, "rrrrrrrrrrrrrrrr")
+		} else {
+			ended := &f.jobs["lab"][1]
+			ended.State, ended.Ended, ended.ExitCode, ended.Reason = manifest.Failed, ago(0), code(2), "step route failed"
+			pump(m, m.takeEvent("lab", Event{News: api.News{Jobs: []api.JobInfo{*ended}}}))
+		}
+		if s := screen(m); !strings.Contains(s, "failed (2)") || !strings.Contains(s, "synth") || m.top().(*jobPane).record.Manifest == nil {
+			t.Errorf("lost %v: got\n%s", lost, s)
+		}
+	}
+}
