@@ -96,6 +96,7 @@ func BenchmarkCapture(b *testing.B) {
 		for h.show(j.ID).LogSize < size {
 			time.Sleep(10 * time.Millisecond)
 		}
+		b.ReportMetric(float64(size)/1e6/time.Since(begun).Seconds(), "MB/s-captured")
 		supervisor := peakOf(b, supervisorOf(b, h.data, j.ID))
 		if err := os.WriteFile(gate, nil, 0o600); err != nil {
 			b.Fatal(err)
