@@ -81,18 +81,18 @@ func (m *Model) hostNames() string {
 func (m *Model) firstSteps(w int) []string {
 	t := &m.theme
 	lines := []string{"", "  " + t.strong.paint("No jobs yet. To begin:"), ""}
-	step := func(does, how string) {
-		lines = append(lines, "  "+t.key.paint(fit(how, 36))+" "+fit(does, max(0, w-40)))
-	}
-	step("in a tree: runs make as if here, on this machine", "cyclops run -- make")
-	step("makes a machine that you reach by ssh a host", "cyclops install HOST")
-	step("sends your tree there and brings the outputs back", "cyclops run -H HOST -- make")
-	lines = append(lines, "")
-	if len(m.hosts) < 2 {
-		for _, text := range wrap("So far only this machine is here. Hosts that are to be on this screen belong into ~/.config/cyclops/config.toml:", w-4) {
-			lines = append(lines, "  "+text)
+	step := func(how, does, short string) {
+		if width(does) > w-32 {
+			does = short
 		}
-		lines = append(lines, "", "    [hosts.lab]", `    address = "me@lab.example.org"`, "")
+		lines = append(lines, "  "+t.key.paint(fit(how, 29))+" "+fit(does, max(0, w-32)))
 	}
-	return append(lines, "  What you begin appears here by itself. ? shows the keys, q leaves.")
+	step("cyclops run -- make", "in a tree: runs make as if here, on this machine", "runs make on this machine")
+	step("cyclops install HOST", "makes a machine that you reach by ssh a host", "makes a machine a host")
+	step("cyclops run -H HOST -- make", "sends your tree there and brings the outputs back", "runs make on that host")
+	lines = append(lines, "")
+	if len(m.hosts) < 2 { // as many lines as the smallest screen has
+		lines = append(lines, "  Other hosts are named in ~/.config/cyclops/config.toml:", "    [hosts.lab]", `    address = "me@lab.example.org"`, "")
+	}
+	return append(lines, fit("  What you begin appears by itself. ? shows keys, q leaves.", w))
 }
