@@ -8,12 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
+	"github.com/cyclops-fpga/cyclops/executor/durable"
 	"github.com/cyclops-fpga/cyclops/executor/joblog"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/executor/space"
@@ -100,10 +99,7 @@ func WriteManifest(data layout.Data, m *manifest.Manifest) error {
 		return err
 	}
 	path := data.Manifest(m.Job)
-	if err := renameio.WriteFile(path, doc, 0o600, renameio.WithTempDir(filepath.Dir(path))); err != nil {
-		return fmt.Errorf("unable to write manifest: %w", err)
-	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := durable.WriteFile(path, doc); err != nil {
 		return fmt.Errorf("unable to write manifest: %w", err)
 	}
 	return nil
@@ -143,7 +139,7 @@ func writeReserved(f *os.File, data layout.Data, m *manifest.Manifest) error {
 	}
 	err = failpoint.Do(failpoint.ManifestRename, func() error { return os.Rename(f.Name(), data.Manifest(m.Job)) })
 	if err == nil {
-		err = failpoint.Do(failpoint.ManifestSyncDir, func() error { return syncDir(data.Job(m.Job)) })
+		err = failpoint.Do(failpoint.ManifestSyncDir, func() error { return durable.SyncDir(data.Job(m.Job)) })
 	}
 	if err != nil {
 		return fmt.Errorf("unable to write manifest: %w", err)
@@ -154,19 +150,11 @@ func writeReserved(f *os.File, data layout.Data, m *manifest.Manifest) error {
 // SyncNames makes durable that there is a job's directory, and what is in it. Without the one a manifest would be lost with
 // the directory's name, without the other it could be there and name a log that is not.
 func SyncNames(data layout.Data, id string) error {
-	err := failpoint.Do(failpoint.JobSyncDir, func() error { return errors.Join(syncDir(data.Job(id)), syncDir(data.Jobs())) })
+	err := failpoint.Do(failpoint.JobSyncDir, func() error { return errors.Join(durable.SyncDir(data.Job(id)), durable.SyncDir(data.Jobs())) })
 	if err != nil {
 		return fmt.Errorf("unable to make the job's directory durable: %w", err)
 	}
 	return nil
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // RecordCancelled writes the manifest of a job that never ran and never will: taken out of the
