@@ -70,12 +70,18 @@ func New(ctx context.Context, client Client) *Model {
 
 // Init begins to watch before anything is asked for, so that nothing is missed between the two.
 func (m *Model) Init() tea.Cmd {
-	commands := []tea.Cmd{m.tick(), tea.RequestBackgroundColor}
+	commands := []tea.Cmd{warm, m.tick(), tea.RequestBackgroundColor}
 	for _, h := range m.hosts {
 		commands = append(commands, receive(h.Name, m.client.Watch(m.ctx, h.Name)))
 	}
 	m.jobs.restart(m, fromNewest)
 	return tea.Batch(commands...)
+}
+
+// warm measures one character: what that looks in takes 10 ms to fill, while the hosts are asked.
+func warm() tea.Msg {
+	_ = width("…")
+	return nil
 }
 
 // tick moves the clock on the screen, for as long as there is a screen.
