@@ -19,7 +19,7 @@ import (
 func measureLog(l *lab) []Row {
 	size := n(512 << 20)
 	path := l.there("long.log")
-	line := "INFO: [Route 35-57] Estimated Timing Summary | WNS=0.134  | TNS=0.000  | WHS=-0.288 | THS=-215.5|\n"
+	line := longLine + "\n"
 	if err := os.WriteFile(path, bytes.Repeat([]byte(line), size/len(line)), 0o644); err != nil {
 		l.t.Fatal(err)
 	}

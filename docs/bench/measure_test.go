@@ -35,6 +35,7 @@ var groups = []struct {
 	{"log", measureLog},
 	{"start", measureStart},
 	{"rest", measureRest},
+	{"screen", measureScreen},
 }
 
 func TestMain(m *testing.M) {

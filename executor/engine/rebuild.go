@@ -32,11 +32,16 @@ func (e *Engine) rebuild(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("unable to index jobs: %w", err)
 	}
-	for i, f := range found {
-		f.row.Seq = seq + int64(i+1)
-		if err := e.Store.Restore(ctx, f.row, f.raw); err != nil {
-			return fmt.Errorf("unable to index jobs: %w", err)
+	numbered := func(yield func(store.Job, []byte) bool) {
+		for i, f := range found {
+			f.row.Seq = seq + int64(i+1)
+			if !yield(f.row, f.raw) {
+				return
+			}
 		}
+	}
+	if err := e.Store.Restore(ctx, numbered); err != nil {
+		return fmt.Errorf("unable to index jobs: %w", err)
 	}
 	if err := e.rebuildSnapshots(ctx); err != nil {
 		return err

@@ -77,7 +77,7 @@ func (h *history) ended(ago time.Duration, bytes int, change ...func(*store.Job)
 		c(&j)
 	}
 	h.write(h.Data.Log(j.ID), bytes)
-	if err := h.Store.Restore(h.Context(), j, []byte("{}")); err != nil {
+	if err := h.Store.Restore(h.Context(), func(yield func(store.Job, []byte) bool) { yield(j, []byte("{}")) }); err != nil {
 		h.Fatal(err)
 	}
 	return j.ID

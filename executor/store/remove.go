@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/manifest"
@@ -180,9 +181,17 @@ func (s *Store) Knows(ctx context.Context, id string) (bool, error) {
 	return err == nil, err
 }
 
-// Restore indexes a job that was found in jobs/ but not in the database.
-func (s *Store) Restore(ctx context.Context, j Job, spec []byte) error {
-	return s.note(ctx, func(tx *sql.Tx) error { return insert(ctx, tx, &j, spec) })
+// Restore indexes jobs that were found in jobs/ but not in the database, with their documents: all
+// of them or none.
+func (s *Store) Restore(ctx context.Context, jobs iter.Seq2[Job, []byte]) error {
+	return s.note(ctx, func(tx *sql.Tx) error {
+		for j, spec := range jobs {
+			if err := insert(ctx, tx, &j, spec); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Removed returns the ids of jobs that were removed and are still remembered.
