@@ -52,7 +52,7 @@ var scenes = map[string]func(*Model, *fake){
 	"hosts":     func(m *Model, _ *fake) { press(m, "2", "j") },
 	"doctor":    func(m *Model, _ *fake) { press(m, "2", "j", "d") },
 	"upgraded":  func(m *Model, _ *fake) { press(m, "2", "j", "u") },
-	"clean":     func(m *Model, _ *fake) { press(m, "2", "j", "C") },
+	"clean":     func(m *Model, _ *fake) { press(m, "2", "j", "C", "C") },
 	"pinned":    func(m *Model, _ *fake) { press(m, "j", "j", "P", "enter") },
 	"drain":     func(m *Model, _ *fake) { press(m, "2", "j", "D") },
 	"save":      func(m *Model, _ *fake) { press(m, "j", "j", "t", "s") },

@@ -25,7 +25,9 @@ func (m *Model) report(host, verb string, what any, shown func() textMsg) tea.Cm
 			return textMsg{key: view, err: err}
 		}
 		msg := shown()
-		msg.key, msg.says = view, view.says
+		if msg.key, msg.says = view, view.says; msg.offer != nil {
+			msg.says += " · " + msg.offer.says
+		}
 		return msg
 	}
 }
@@ -77,29 +79,39 @@ type garbage struct {
 	Items []api.GCItem `json:"items"`
 }
 
-// cleanHost shows what could be freed of a host, and asks whether it is to be.
+// cleanHost shows what could be freed of a host.
 func (m *Model) cleanHost() tea.Cmd {
 	h := m.chosenHost()
 	if h == nil {
 		return nil
 	}
 	var g garbage
-	words := []string{"gc", "--yes", h.Name}
 	return m.report(h.Name, "gc", &g, func() textMsg {
 		msg := textMsg{lines: garbageLines(&g)}
 		if len(g.Items) > 0 {
-			msg.then = func(m *Model) {
-				if m.overlay != nil || m.input != nil || m.question != nil {
-					return // what is typed there must not become an answer; C asks again
-				}
-				m.ask(fmt.Sprintf("Free %s on %s?", human.Size(g.Freed), h.Name), words, func(m *Model) tea.Cmd {
-					m.back()
-					return m.verb(words, nil)
-				})
-			}
+			msg.offer = &offer{says: "C frees it", do: func(m *Model) tea.Cmd { return m.free(h.Name, g.Freed) }}
 		}
 		return msg
 	})
+}
+
+// free asks whether what is shown of a host is to be freed.
+func (m *Model) free(host string, bytes int64) tea.Cmd {
+	words := []string{"gc", "--yes", host}
+	m.ask(fmt.Sprintf("Free %s on %s?", human.Size(bytes), host), words, func(m *Model) tea.Cmd {
+		m.back()
+		return m.verb(words, nil)
+	})
+	return nil
+}
+
+// takeOffer does what the text on the screen offers.
+func (m *Model) takeOffer() tea.Cmd {
+	if p, ok := m.top().(*textPane); ok && p.offer != nil {
+		return p.offer.do(m)
+	}
+	m.say(notice{text: "there is nothing here to free", bad: true})
+	return nil
 }
 
 func garbageLines(g *garbage) []styled {

@@ -64,7 +64,8 @@ func onHosts() []action {
 		{keys: []string{"D"}, places: inHosts, name: "drain", says: "lets it start no new jobs, after a yes; what runs finishes", verb: "drain HOST", hint: inHosts, do: (*Model).drainHost},
 		{keys: []string{"R"}, places: inHosts, name: "resume", says: "lets it start jobs again", verb: "resume HOST", hint: inHosts, do: (*Model).resumeHost},
 		{keys: []string{"d"}, places: inHosts, name: "doctor", says: "checks each part of the way to it, and says what to do", verb: "doctor HOST", hint: inHosts, do: (*Model).askDoctor},
-		{keys: []string{"C"}, places: inHosts, name: "clean up", says: "shows what could be freed, and frees it after a yes", verb: "gc HOST", do: (*Model).cleanHost},
+		{keys: []string{"C"}, places: inHosts, name: "clean up", says: "shows what could be freed", verb: "gc HOST", do: (*Model).cleanHost},
+		{keys: []string{"C"}, places: inText, name: "free", says: "frees what is shown of a host, after a yes", verb: "gc --yes HOST", do: (*Model).takeOffer},
 		{keys: []string{"y"}, places: inHosts, name: "copy name", says: "copies its name", do: func(m *Model) tea.Cmd {
 			if h := m.chosenHost(); h != nil {
 				m.say(notice{text: "copied " + h.Name})

@@ -24,20 +24,23 @@ func TestHostsScroll(t *testing.T) {
 	}
 }
 
-// The question comes when the host has answered, which may be while something is typed elsewhere.
-func TestNoQuestionComesOverAnOpenPalette(t *testing.T) {
+// The host's answer may come while something is typed: only a key asks.
+func TestCleaningUpIsAskedForByAKey(t *testing.T) {
 	t.Parallel()
 	f := sample()
 	m := begin(t, f, 100, 24)
 	press(m, "2", "j")
 	_, answer := m.Update(keyOf("C"))
-	press(m, ":")
+	press(m, "C", "y")
 	pump(m, answer)
 	press(m, "y")
 	if m.question != nil || len(f.verbs) != 0 {
-		t.Errorf("asked over the palette, did %q", f.verbs)
+		t.Errorf("asked by itself, did %q", f.verbs)
 	}
-	press(m, "esc", "esc", "C", "y")
+	if s := screen(m); !strings.Contains(s, "C frees it") {
+		t.Errorf("offers nothing:\n%s", s)
+	}
+	press(m, "C", "y")
 	if got := strings.Join(f.verbs, "; "); got != "gc --yes lab" {
 		t.Errorf("did %q", got)
 	}

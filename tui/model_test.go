@@ -37,7 +37,7 @@ func TestEveryActionIsItsVerb(t *testing.T) {
 		{"2 j R", "resume lab"},
 		{"j j P", "pin lab/ffffffffffffffff"},
 		{"j j P P", "pin lab/ffffffffffffffff; unpin lab/ffffffffffffffff"},
-		{"2 j C y", "gc --yes lab"},
+		{"2 j C C y", "gc --yes lab"},
 		{"j j t s enter", "save lab/ffffffffffffffff ffffffffffffffff.log"},
 		// What destroys is not done without a yes.
 		{"c n", ""}, {"c esc", ""}, {"c x", ""}, {"j j x n", ""}, {"2 j D q", ""}, {"2 j C n", ""},

@@ -22,6 +22,7 @@ type textPane struct {
 	w       int // that the rows are for
 	wrapped bool
 	key     any // what the answer is recognised by
+	offer   *offer
 	scrollPane
 }
 
@@ -33,13 +34,19 @@ type styled struct {
 	words bool // it is wrapped between words
 }
 
+// offer is something to be done about what is shown.
+type offer struct {
+	says string
+	do   func(m *Model) tea.Cmd
+}
+
 // textMsg is what a textPane waits for.
 type textMsg struct {
 	key   any
 	lines []styled
 	says  string
 	err   error
-	then  func(m *Model) // may be nil; not called where the place is left by then
+	offer *offer // may be nil
 }
 
 func (p *textPane) ref() Ref { return p.of }
@@ -58,14 +65,11 @@ func (p *textPane) take(m *Model, msg tea.Msg) tea.Cmd {
 			p.problem = msg.err.Error()
 			return nil
 		}
-		p.source, p.says = msg.lines, msg.says
+		p.source, p.says, p.offer = msg.lines, msg.says, msg.offer
 		if p.source == nil {
 			p.source = []styled{}
 		}
 		p.rewrap(m.width)
-		if msg.then != nil && m.top() == pane(p) {
-			msg.then(m)
-		}
 	}
 	return nil
 }

@@ -340,7 +340,9 @@ func testScreenHosts(x *tmux, server *sshtest.Server) {
 		x.t.Fatal(err)
 	}
 	x.keys("C")
-	x.see("cyclops gc "+server.Name, "nobodys", "[y/N]")
+	x.see("cyclops gc "+server.Name+" · C frees it", "nobodys")
+	x.keys("C")
+	x.see("[y/N]")
 	x.keys("y")
 	x.see("were freed on " + server.Name)
 	x.keys("g", "i")
