@@ -270,6 +270,9 @@ func (s *screenClient) Fetch(ctx context.Context, ref tui.Ref, names []string, t
 		last = p
 		told(tui.Progress{Done: p.Bytes, Total: p.TotalBytes})
 	})
+	if err != nil && last.Files == 0 {
+		return said, err
+	}
 	return said + count(int(last.Files), "file", "files") + " fetched, " + human.Size(last.Bytes), err
 }
 

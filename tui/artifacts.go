@@ -15,7 +15,10 @@ import (
 type artifactsPane struct {
 	of       Ref
 	manifest *manifest.Manifest
+	asked    bool // for the manifest; it is on its way
 	problem  string
+	failed   bool            // problem is that of the host, not of the job
+	ended    bool            // the job had, when the manifest was asked for
 	folded   map[string]bool // directories that are shut
 	nodes    []node
 	cursor   int
@@ -59,10 +62,16 @@ func (m *Model) openArtifacts() tea.Cmd {
 		p.fill(known)
 		return nil
 	}
-	client, of := m.client, p.of
+	return p.load(m, r)
+}
+
+func (p *artifactsPane) load(m *Model, r *row) tea.Cmd {
+	p.asked = true
+	ended := r.State.Ended()
+	client, of, ctx := m.client, p.of, p.ctx
 	return func() tea.Msg {
 		record, err := client.Record(ctx, of)
-		return recordMsg{of, record, err}
+		return recordMsg{of, record, ended, err}
 	}
 }
 
@@ -209,9 +218,12 @@ func (p *artifactsPane) clear(*Model) (bool, tea.Cmd) { //nolint:unparam // as t
 func (p *artifactsPane) take(m *Model, msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case recordMsg:
+		if msg.of != p.of || p.manifest != nil {
+			return nil
+		}
+		p.asked, p.failed, p.ended = false, msg.err != nil, msg.ended
 		switch {
-		case msg.of != p.of || p.manifest != nil:
-		case msg.err != nil:
+		case p.failed:
 			p.problem = msg.err.Error()
 		case msg.record.Manifest == nil:
 			p.problem = "artifacts are known when the job has ended"
@@ -220,12 +232,12 @@ func (p *artifactsPane) take(m *Model, msg tea.Msg) tea.Cmd {
 			p.fill(msg.record.Manifest)
 		}
 	case newsMsg:
-		if r := m.jobs.find(p.of); msg.host == p.of.Host && p.manifest == nil && r != nil && r.State.Ended() {
-			client, of, ctx := m.client, p.of, p.ctx
-			return func() tea.Msg {
-				record, err := client.Record(ctx, of)
-				return recordMsg{of, record, err}
-			}
+		r := m.jobs.find(p.of)
+		if msg.host != p.of.Host || r == nil || p.asked || p.manifest != nil {
+			return nil
+		}
+		if again := p.failed && msg.event.First; again || !p.failed && r.State.Ended() && !p.ended {
+			return p.load(m, r)
 		}
 	case verdictMsg:
 		if msg.pane == p {

@@ -158,7 +158,7 @@ func (h *history) trim(d direction) {
 	if over <= 0 {
 		return
 	}
-	if d == toNewer || d == fromOldest {
+	if d == toNewer {
 		h.letGo(h.rows[len(h.rows)-over:], false)
 		h.rows = h.rows[:len(h.rows)-over]
 	} else {

@@ -13,6 +13,7 @@ import (
 type jobPane struct {
 	of      Ref
 	record  Record
+	asked   bool   // for the record; it is on its way
 	read    bool   // what the record has is here
 	problem string // why it is not
 	ended   bool   // the record is that of the end
@@ -43,6 +44,7 @@ func (s *scrollPane) moveBy(by motion, h int) {
 type recordMsg struct {
 	of     Ref
 	record Record
+	ended  bool // the job had, when they were asked for
 	err    error
 }
 
@@ -67,10 +69,11 @@ func (m *Model) openJob() tea.Cmd {
 // load reads the documents and the lines of the log that tell of trouble.
 func (p *jobPane) load(m *Model, r *row) tea.Cmd {
 	ctx, client, of := m.ctx, m.client, p.of
-	p.ended = r.State.Ended()
+	p.asked = true
+	ended := r.State.Ended()
 	record := func() tea.Msg {
 		record, err := client.Record(ctx, of)
-		return recordMsg{of, record, err}
+		return recordMsg{of, record, ended, err}
 	}
 	return tea.Batch(record, trouble(ctx, client, of))
 }
@@ -118,18 +121,22 @@ func (p *jobPane) take(m *Model, msg tea.Msg) tea.Cmd {
 		if msg.of != p.of {
 			return nil
 		}
-		p.read, p.problem = true, ""
+		p.asked, p.read, p.problem = false, true, ""
 		if msg.err != nil {
 			p.problem = msg.err.Error()
 			return nil
 		}
-		p.record = msg.record
+		p.record, p.ended = msg.record, msg.ended
 	case troubleMsg:
 		if msg.of == p.of {
 			p.trouble = msg.found
 		}
 	case newsMsg:
-		if r := m.jobs.find(p.of); msg.host == p.of.Host && r != nil && r.State.Ended() && !p.ended {
+		r := m.jobs.find(p.of)
+		if msg.host != p.of.Host || r == nil || p.asked {
+			return nil
+		}
+		if again := p.problem != "" && msg.event.First; again || p.problem == "" && r.State.Ended() && !p.ended {
 			return p.load(m, r)
 		}
 	}

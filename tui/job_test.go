@@ -43,3 +43,41 @@ func TestAJobSaysHowMuchOfItsLogWasLookedAt(t *testing.T) {
 		t.Errorf("got\n%s", s)
 	}
 }
+
+// away is a host that tells nothing of jobs while it is away, and counts what it is asked.
+type away struct {
+	*fake
+	away  bool
+	asked int
+}
+
+func (a *away) Record(ctx context.Context, ref Ref) (Record, error) {
+	if a.asked++; a.away {
+		return Record{}, api.Errorf(api.Unreachable, "", "no route to lab")
+	}
+	return a.fake.Record(ctx, ref)
+}
+
+// A place that was opened while its host was away fills itself when the host is back.
+func TestAPlaceIsReadAgainWhenItsHostIsBack(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]string{"enter": "synth", "a": "top.bin"} {
+		f := &away{fake: sample(), away: true}
+		m := begin(t, f.fake, 100, 40)
+		m.client = f
+		press(m, "j", "j", key)
+		if s := screen(m); !strings.Contains(s, "no route to lab") {
+			t.Errorf("%s shows no problem:\n%s", key, s)
+		}
+		f.away = false
+		pump(m, m.takeEvent("lab", f.first("lab")))
+		if s := screen(m); strings.Contains(s, "no route") || !strings.Contains(s, want) {
+			t.Errorf("%s is not read again:\n%s", key, s)
+		}
+		asked := f.asked
+		pump(m, m.takeEvent("lab", Event{News: f.first("lab").News}))
+		if f.asked != asked {
+			t.Errorf("%s asks %d times more", key, f.asked-asked)
+		}
+	}
+}

@@ -269,41 +269,6 @@ func (m *Model) copyID() tea.Cmd {
 	return tea.SetClipboard(text)
 }
 
-func (m *Model) copyCommand() tea.Cmd {
-	r := m.current()
-	if r == nil {
-		return nil
-	}
-	text := againText(r, m.record(r.ref()))
-	m.say(notice{text: "copied " + text})
-	return tea.SetClipboard(text)
-}
-
-// record is what is known of a job's documents, if a place that shows them is open.
-func (m *Model) record(ref Ref) Record {
-	for _, p := range m.stack {
-		if j, ok := p.(*jobPane); ok && j.of == ref {
-			return j.record
-		}
-	}
-	return Record{}
-}
-
-// againText is the command that runs a job again from its tree.
-func againText(r *row, record Record) string {
-	words := []string{"run", "-H", r.host}
-	if record.Spec != nil && len(record.Spec.Steps) == 1 && len(record.Spec.Steps[0].Argv) > 0 {
-		return spoken(append(append(words, "--"), record.Spec.Steps[0].Argv...))
-	}
-	if record.Spec != nil && len(record.Spec.Steps) == 1 {
-		return spoken(append(words, "-c", record.Spec.Steps[0].Run))
-	}
-	if len(r.Steps) > 1 && r.Name != "" {
-		return spoken(append(words, r.Name))
-	}
-	return spoken(append(words, "-c", r.Command))
-}
-
 func (m *Model) watchJobs() tea.Cmd {
 	rows := m.only(func(r *row) bool { return !r.State.Ended() }, "it has ended already")
 	for _, r := range rows {

@@ -90,8 +90,9 @@ func (m *Model) askFilter() tea.Cmd {
 	p := m.jobs
 	before := p.query.Source
 	return m.open(&input{
-		label: "filter", help: "state:failed,lost host:lab name:~uart project: owner: since:2d until: id: — or any word; tab completes",
+		label: "filter", help: queryHelp(before),
 		suggest: func(typed string) []string { return complete(typed, p.known(m.hosts)) },
+		change:  func(m *Model, text string) tea.Cmd { m.input.help = queryHelp(text); return nil },
 		accept:  func(m *Model, text string) tea.Cmd { return m.filter(text) },
 		reject:  func(*Model) tea.Cmd { p.wrong = ""; return nil },
 		history: &p.filters,

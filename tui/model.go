@@ -39,7 +39,7 @@ type pane interface {
 	title(m *Model) string
 	status(m *Model) string
 	lines(m *Model, w, h int) []string
-	// move obeys keys that only move; false: it is none.
+	// move obeys keys that only move.
 	move(m *Model, by motion) tea.Cmd
 	// click is about a line of the pane.
 	click(m *Model, line int) tea.Cmd
@@ -140,6 +140,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.done(msg)
 	case treeMsg:
 		return m, m.enterTree(string(msg))
+	case againMsg:
+		return m, m.copyAgain(msg)
 	case missedMsg:
 		return m, m.tell(msg.host, Event{News: msg.news})
 	default:

@@ -204,6 +204,18 @@ func (q *Query) Equal() (name, like, owner, project string) {
 	return name, like, owner, project
 }
 
+// queryHelp says what the key that is being typed is about.
+func queryHelp(typed string) string {
+	word := typed[strings.LastIndexByte(typed, ' ')+1:]
+	key, _, _ := strings.Cut(word, ":")
+	for _, k := range queryKeys {
+		if key != "" && strings.HasPrefix(k.key, key) {
+			return k.key + ": " + k.says
+		}
+	}
+	return "state:failed,lost host:lab name:~uart project: owner: since:2d until: id: — or any word; tab completes"
+}
+
 // complete returns whole filters that begin with what was typed: keys for a word that is begun,
 // then the values that are known for it.
 func complete(typed string, known map[string][]string) []string {

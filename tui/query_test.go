@@ -140,3 +140,12 @@ func TestIndexedTextIsInTheIndex(t *testing.T) {
 		}
 	}
 }
+
+func TestHelpSaysWhatTheKeyIsAbout(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]string{"": "state:failed,lost host:lab", "name:a sin": "since: accepted", "state:fa": "state: queued, running", "uart ": "state:failed,lost host:lab"} {
+		if got := queryHelp(typed); !strings.HasPrefix(got, want) {
+			t.Errorf("%q: %q", typed, got)
+		}
+	}
+}

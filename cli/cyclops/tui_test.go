@@ -221,7 +221,7 @@ func testScreenJob(x *tmux) {
 	x.keys("y")
 	x.see("copied " + x.server.Name + "/")
 	x.keys("Y")
-	x.see("copied cyclops run -H " + x.server.Name + " -- sh -c")
+	x.see("copied cyclops run -H " + x.server.Name + " --name ticker --isolated -- sh -c")
 	x.told("\x1b]52;c;" + base64.StdEncoding.EncodeToString([]byte("cyclops run -H " + x.server.Name))[:16])
 	x.keys("o")
 	x.until("a shell in the tree", func(s string) bool { return !strings.Contains(s, "Steps") })
