@@ -108,6 +108,14 @@ func (h *history) take(host string, d direction, page api.JobPage, q *Query) {
 	h.trim(d)
 }
 
+// gap tells whether there are jobs between the newest of a host, once more, and the window: more
+// ended while there was no contact than a page has.
+func (h *history) gap(host string, page api.JobPage) bool {
+	s := h.sources[host]
+	n := len(page.Jobs)
+	return s != nil && !s.newer && n > 0 && page.Cursor != "" && page.Jobs[n-1].Seq > s.top+1
+}
+
 // freshen takes over the newest jobs of a host once more; what lies beyond the window stays there.
 func (h *history) freshen(host string, page api.JobPage, q *Query) {
 	for _, j := range page.Jobs {

@@ -160,6 +160,9 @@ func (p *jobsPane) takePage(m *Model, msg pageMsg) tea.Cmd {
 	}
 	d := msg.direction
 	if d == afresh {
+		if p.history.gap(msg.host, msg.page) {
+			return p.restart(m, fromNewest)
+		}
 		p.history.freshen(msg.host, msg.page, &p.query)
 		p.refresh()
 		return nil

@@ -83,3 +83,23 @@ func TestOpenJobStaysKnownUnderAFilter(t *testing.T) {
 		}
 	}
 }
+
+// More jobs than a page has may end while there is no contact: none of them may be left out.
+func TestNoJobIsLeftOutBehindALongAbsence(t *testing.T) {
+	t.Parallel()
+	f := many(1, 300)
+	m := begin(t, f, 100, 24)
+	host := f.hosts[0].Name
+	m.takeEvent(host, Event{Err: api.Errorf(api.Unreachable, "", "no route"), Retry: time.Second})
+	f.jobs[host] = many(1, 950).jobs[host]
+	pump(m, m.takeEvent(host, f.first(host)))
+	rows := m.jobs.history.rows
+	if len(rows) < pageSize || rows[0].Seq != f.jobs[host][0].Seq {
+		t.Fatalf("%d rows", len(rows))
+	}
+	for i := range rows[1:] {
+		if rows[i].Seq != rows[i+1].Seq+1 {
+			t.Fatalf("behind job %d comes %d", rows[i].Seq, rows[i+1].Seq)
+		}
+	}
+}
