@@ -37,7 +37,7 @@ func (app *App) tui(ctx context.Context, only string) error {
 	if err != nil {
 		return err
 	}
-	client := newScreenClient(app.quiet(), list, chosen)
+	client := newTuiClient(app.quiet(), list, chosen)
 	defer client.Close()
 	return tui.Run(ctx, client, term.UseColour(app.Out), app.In, app.Out)
 }

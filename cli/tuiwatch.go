@@ -18,7 +18,7 @@ const (
 )
 
 // Watch tells of a host until ctx ends, over however many lines that takes.
-func (s *screenClient) Watch(ctx context.Context, host string) <-chan tui.Event {
+func (s *tuiClient) Watch(ctx context.Context, host string) <-chan tui.Event {
 	events := make(chan tui.Event)
 	go func() {
 		defer close(events)
@@ -41,7 +41,7 @@ func (s *screenClient) Watch(ctx context.Context, host string) <-chan tui.Event 
 
 // watch tells of a host until the line breaks; met means that it answered as it has to: one that is
 // too old for a screen is not asked every second.
-func (s *screenClient) watch(ctx context.Context, name string, events chan<- tui.Event) (met bool, err error) {
+func (s *tuiClient) watch(ctx context.Context, name string, events chan<- tui.Event) (met bool, err error) {
 	h, err := s.host(name)
 	if err != nil {
 		return false, err

@@ -21,15 +21,15 @@ import (
 	"github.com/cyclops-fpga/cyclops/tui"
 )
 
-// screenClient is the hosts as the screen sees them.
-type screenClient struct {
+// tuiClient is the hosts as the screen sees them.
+type tuiClient struct {
 	app   *App
 	list  []tui.Host
 	hosts map[string]*openHost
 }
 
-func newScreenClient(app *App, list []hosts.Host, chosen string) *screenClient {
-	s := &screenClient{app: app, hosts: map[string]*openHost{}}
+func newTuiClient(app *App, list []hosts.Host, chosen string) *tuiClient {
+	s := &tuiClient{app: app, hosts: map[string]*openHost{}}
 	for _, h := range list {
 		shown := tui.Host{Name: h.Name, Default: h.Name == chosen}
 		if shown.Address = h.Address; h.User != "" {
@@ -44,22 +44,22 @@ func newScreenClient(app *App, list []hosts.Host, chosen string) *screenClient {
 	return s
 }
 
-func (s *screenClient) Close() {
+func (s *tuiClient) Close() {
 	for _, h := range s.hosts {
 		h.Close()
 	}
 }
 
-func (s *screenClient) Hosts() []tui.Host { return s.list }
+func (s *tuiClient) Hosts() []tui.Host { return s.list }
 
-func (s *screenClient) host(name string) (*openHost, error) {
+func (s *tuiClient) host(name string) (*openHost, error) {
 	if h := s.hosts[name]; h != nil {
 		return h, nil
 	}
 	return nil, api.Errorf(api.NotFound, "", "there is no host %s on the screen", name)
 }
 
-func (s *screenClient) Jobs(ctx context.Context, host string, ask tui.Ask) (api.JobPage, error) {
+func (s *tuiClient) Jobs(ctx context.Context, host string, ask tui.Ask) (api.JobPage, error) {
 	h, err := s.host(host)
 	if err != nil {
 		return api.JobPage{}, err
@@ -82,7 +82,7 @@ func (s *screenClient) Jobs(ctx context.Context, host string, ask tui.Ask) (api.
 }
 
 // Record leaves out what a host does not tell: one document is worth showing without the other.
-func (s *screenClient) Record(ctx context.Context, ref tui.Ref) (tui.Record, error) {
+func (s *tuiClient) Record(ctx context.Context, ref tui.Ref) (tui.Record, error) {
 	h, err := s.host(ref.Host)
 	if err != nil {
 		return tui.Record{}, err
@@ -104,7 +104,7 @@ func (s *screenClient) Record(ctx context.Context, ref tui.Ref) (tui.Record, err
 	return r, err
 }
 
-func (s *screenClient) LogPage(ctx context.Context, ref tui.Ref, p tui.LogPart) (tui.LogPage, error) {
+func (s *tuiClient) LogPage(ctx context.Context, ref tui.Ref, p tui.LogPart) (tui.LogPage, error) {
 	h, err := s.host(ref.Host)
 	if err != nil {
 		return tui.LogPage{}, err
@@ -113,7 +113,7 @@ func (s *screenClient) LogPage(ctx context.Context, ref tui.Ref, p tui.LogPart) 
 	return tui.LogPage{Chunks: chunks, LogPage: page}, err
 }
 
-func (s *screenClient) LogFind(ctx context.Context, ref tui.Ref, search tui.LogSearch) (api.LogFound, error) {
+func (s *tuiClient) LogFind(ctx context.Context, ref tui.Ref, search tui.LogSearch) (api.LogFound, error) {
 	h, err := s.host(ref.Host)
 	if err != nil {
 		return api.LogFound{}, err
@@ -122,7 +122,7 @@ func (s *screenClient) LogFind(ctx context.Context, ref tui.Ref, search tui.LogS
 }
 
 // Follow goes on at the byte where contact was lost, for as long as somebody looks.
-func (s *screenClient) Follow(ctx context.Context, ref tui.Ref, from int64) <-chan tui.Chunk {
+func (s *tuiClient) Follow(ctx context.Context, ref tui.Ref, from int64) <-chan tui.Chunk {
 	chunks := make(chan tui.Chunk, 16)
 	go func() {
 		defer close(chunks)
@@ -133,7 +133,7 @@ func (s *screenClient) Follow(ctx context.Context, ref tui.Ref, from int64) <-ch
 	return chunks
 }
 
-func (s *screenClient) follow(ctx context.Context, ref tui.Ref, from int64, chunks chan<- tui.Chunk) error {
+func (s *tuiClient) follow(ctx context.Context, ref tui.Ref, from int64, chunks chan<- tui.Chunk) error {
 	h, err := s.host(ref.Host)
 	if err != nil {
 		return err
@@ -153,7 +153,7 @@ func (s *screenClient) follow(ctx context.Context, ref tui.Ref, from int64, chun
 // saveBytes is how much of a log is asked for at once.
 const saveBytes = 4 << 20
 
-func (s *screenClient) SaveLog(ctx context.Context, ref tui.Ref, path string, told func(tui.Progress)) error {
+func (s *tuiClient) SaveLog(ctx context.Context, ref tui.Ref, path string, told func(tui.Progress)) error {
 	h, err := s.host(ref.Host)
 	if err != nil {
 		return err
@@ -212,7 +212,7 @@ func saveAs(path string, write func(w io.Writer) error) error {
 }
 
 // files opens the files of an ended job.
-func (s *screenClient) files(ctx context.Context, ref tui.Ref) (*fetch.SFTP, error) {
+func (s *tuiClient) files(ctx context.Context, ref tui.Ref) (*fetch.SFTP, error) {
 	h, err := s.host(ref.Host)
 	if err != nil {
 		return nil, err
@@ -224,7 +224,7 @@ func (s *screenClient) files(ctx context.Context, ref tui.Ref) (*fetch.SFTP, err
 	return s.app.hostFiles(h.conn, info.Location), nil
 }
 
-func (s *screenClient) Peek(ctx context.Context, ref tui.Ref, a manifest.Artifact, most int64) ([]byte, error) {
+func (s *tuiClient) Peek(ctx context.Context, ref tui.Ref, a manifest.Artifact, most int64) ([]byte, error) {
 	files, err := s.files(ctx, ref)
 	if err != nil {
 		return nil, err
@@ -233,7 +233,7 @@ func (s *screenClient) Peek(ctx context.Context, ref tui.Ref, a manifest.Artifac
 	return fetch.Peek(ctx, files, a, most)
 }
 
-func (s *screenClient) Verify(ctx context.Context, ref tui.Ref, told func(name string, err error)) error {
+func (s *tuiClient) Verify(ctx context.Context, ref tui.Ref, told func(name string, err error)) error {
 	h, err := s.host(ref.Host)
 	if err != nil {
 		return err
@@ -260,7 +260,7 @@ func (s *screenClient) Verify(ctx context.Context, ref tui.Ref, told func(name s
 	return nil
 }
 
-func (s *screenClient) Fetch(ctx context.Context, ref tui.Ref, names []string, told func(tui.Progress)) (string, error) {
+func (s *tuiClient) Fetch(ctx context.Context, ref tui.Ref, names []string, told func(tui.Progress)) (string, error) {
 	words := []string{"fetch", ref.String()}
 	for _, name := range names {
 		words = append(words, fetch.Literal(name))
@@ -276,24 +276,24 @@ func (s *screenClient) Fetch(ctx context.Context, ref tui.Ref, names []string, t
 	return said + count(int(last.Files), "file", "files") + " fetched, " + human.Size(last.Bytes), err
 }
 
-func (s *screenClient) Verb(ctx context.Context, words ...string) (string, error) {
+func (s *tuiClient) Verb(ctx context.Context, words ...string) (string, error) {
 	return s.verb(ctx, words, nil)
 }
 
 // Terminal starts this program anew: a shell wants the terminal, and a process that can be left.
-func (s *screenClient) Terminal(words ...string) *exec.Cmd {
+func (s *tuiClient) Terminal(words ...string) *exec.Cmd {
 	argv := append(append(append([]string{}, s.app.self...), s.options()...), words...)
 	return exec.Command(argv[0], argv[1:]...)
 }
 
-func (s *screenClient) options() []string {
+func (s *tuiClient) options() []string {
 	if s.app.sshConfig == "" {
 		return nil
 	}
 	return []string{"--ssh-config", s.app.sshConfig}
 }
 
-func (s *screenClient) Tree(ref tui.Ref) string {
+func (s *tuiClient) Tree(ref tui.Ref) string {
 	entry, err := s.app.journal().Lookup(ref.ID)
 	if err != nil {
 		return ""
@@ -322,7 +322,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-var _ tui.Client = (*screenClient)(nil)
+var _ tui.Client = (*tuiClient)(nil)
 
 // captured has what a verb says go to files that somebody reads.
 func (app *App) captured(out, err *os.File) *App {

@@ -14,7 +14,7 @@ import (
 
 // verb does within this process what the command line does, so that screen and command line cannot
 // differ, and returns what it says. Nobody is asked anything.
-func (s *screenClient) verb(ctx context.Context, words []string, fetching func(fetch.Progress)) (string, error) {
+func (s *tuiClient) verb(ctx context.Context, words []string, fetching func(fetch.Progress)) (string, error) {
 	var said, complained string
 	out, err := newEar(&said)
 	if err != nil {
