@@ -4,8 +4,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,25 +83,41 @@ var scenes = map[string]func(*Model, *fake){
 func TestGoldens(t *testing.T) {
 	t.Parallel()
 	themes := map[string]func(*Model){
-		"none":  func(*Model) {},
-		"dark":  func(m *Model) { m.theme = newTheme(colorprofile.ANSI256, true) },
-		"light": func(m *Model) { m.theme = newTheme(colorprofile.ANSI256, false) },
-		"16":    func(m *Model) { m.theme = newTheme(colorprofile.ANSI, true) },
+		"none":     func(*Model) {},
+		"dark":     func(m *Model) { m.theme = newTheme(colorprofile.ANSI256, true) },
+		"light":    func(m *Model) { m.theme = newTheme(colorprofile.ANSI256, false) },
+		"16":       func(m *Model) { m.theme = newTheme(colorprofile.ANSI, true) },
+		"16-light": func(m *Model) { m.theme = newTheme(colorprofile.ANSI, false) },
 	}
 	for name, arrange := range scenes {
 		for _, s := range [][2]int{{60, 15}, {100, 24}, {140, 30}} {
-			for theme, paint := range themes {
-				if theme != "none" && s[0] != 100 { // what colours do does not depend on the size
-					continue
-				}
+			var plain string
+			for _, theme := range slices.Sorted(maps.Keys(themes)) {
 				f := sample()
 				m := begin(t, f, s[0], s[1])
-				paint(m)
+				themes[theme](m)
 				arrange(m, f)
-				golden(t, fmt.Sprintf("%s-%dx%d-%s", name, s[0], s[1], theme), m)
+				if theme == "none" || s[0] == 100 {
+					golden(t, fmt.Sprintf("%s-%dx%d-%s", name, s[0], s[1], theme), m)
+				}
+				if plain == "" {
+					plain = words(screen(m))
+				}
+				if got := words(screen(m)); got != plain { // what colours do does not depend on the size
+					t.Errorf("%s at %dx%d: the words of %s are others:\n%s\nnot\n%s", name, s[0], s[1], theme, got, plain)
+				}
 			}
 		}
 	}
+}
+
+// words is what a screen says, without colours.
+func words(screen string) string {
+	var lines []string
+	for line := range strings.Lines(screen) {
+		lines = append(lines, bare(strings.TrimSuffix(line, "\n")))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Nothing configured and nothing run shows how to begin; so do hosts none of which answers.
