@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -242,6 +243,17 @@ func (m *Model) enterTree(dir string) tea.Cmd {
 		return nil
 	}
 	return tea.ExecProcess(localShell(dir), func(err error) tea.Msg { return doneMsg{verb: "cd " + dir, err: ofShell(err)} })
+}
+
+// localShell is the user's own shell in a directory.
+func localShell(dir string) *exec.Cmd {
+	shell := os.Getenv("SHELL")
+	if shell == "" {
+		shell = "/bin/sh"
+	}
+	cmd := exec.Command(shell)
+	cmd.Dir = dir
+	return cmd
 }
 
 // What cyclops shell exits with where there was no shell, or its outcome is not known.

@@ -1,9 +1,6 @@
 package tui
 
 import (
-	"os"
-	"os/exec"
-
 	tea "charm.land/bubbletea/v2"
 )
 
@@ -45,15 +42,4 @@ func (m *Model) clickBar(x int) tea.Cmd {
 		m.back()
 	}
 	return nil
-}
-
-// localShell is the user's own shell in a directory.
-func localShell(dir string) *exec.Cmd {
-	shell := os.Getenv("SHELL")
-	if shell == "" {
-		shell = "/bin/sh"
-	}
-	cmd := exec.Command(shell)
-	cmd.Dir = dir
-	return cmd
 }

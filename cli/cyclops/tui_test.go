@@ -98,10 +98,16 @@ func (x *tmux) escape(wants ...string) {
 	x.see(wants...)
 }
 
-// dismiss takes away every message. Only time tells Escape from Alt and the key behind it.
+// dismiss takes away every message.
 func (x *tmux) dismiss() {
 	x.t.Helper()
-	for strings.Contains(x.do("capture-pane", "-p"), "dismisses") {
+	x.escapeFrom("dismisses")
+}
+
+// escapeFrom types Escape until a text is gone. Only time tells Escape from Alt and the key behind it.
+func (x *tmux) escapeFrom(text string) {
+	x.t.Helper()
+	for strings.Contains(x.do("capture-pane", "-p"), text) {
 		x.keys("Escape")
 		time.Sleep(300 * time.Millisecond)
 	}
@@ -138,6 +144,7 @@ func TestScreenOverSSH(t *testing.T) {
 	build("2000")
 	x.see("failed (3)", "build")
 	testScreenTable(x)
+	testScreenMouse(x)
 	testScreenLog(x)
 	testScreenJob(x)
 	testScreenArtifacts(x)
@@ -162,17 +169,78 @@ func testScreenTable(x *tmux) {
 	x.see("grouped by host")
 	x.keys("b", "b", "s")
 	x.see("by name")
-	x.keys("s", "s", "s", "s", "s", "/")
+	x.keys("S")
+	x.see("by name↑")
+	x.keys("S", "s", "s", "s", "s", "s", "*")
+	x.see("3 marked")
+	x.keys("*")
+	x.until("no marks", func(s string) bool { return !strings.Contains(s, "marked") })
+	testScreenSearch(x)
+	x.keys("/")
 	x.text("tick")
 	x.keys("Enter")
 	x.see("/tick")
-	x.escape("shown")
+	x.escapeFrom("/tick")
 	x.keys("g", "?")
 	x.see("The keys of this place: jobs", "cyclops cancel JOB…")
 	x.keys("q", ":")
 	x.text("priority")
 	x.see("moves it in the queue")
 	x.escape("enter open")
+}
+
+// copied is the id of the job that is chosen.
+func (x *tmux) copied(not string) (id string) {
+	x.t.Helper()
+	x.keys("y")
+	x.until("another id", func(s string) bool {
+		_, after, _ := strings.Cut(s, "copied "+x.server.Name+"/")
+		id, _, _ = strings.Cut(after, " ")
+		return id != "" && id != not
+	})
+	return id
+}
+
+func testScreenSearch(x *tmux) {
+	x.keys("g", "/")
+	x.text("build")
+	x.keys("Enter")
+	first := x.copied("")
+	x.keys("n")
+	second := x.copied(first)
+	x.keys("N")
+	if third := x.copied(second); third != first {
+		x.t.Errorf("from %s to %s, and back to %s", first, second, third)
+	}
+	x.escapeFrom("/build")
+}
+
+// What a mouse sends, and the palette.
+func testScreenMouse(x *tmux) {
+	x.text("\x1b[<0;20;1M")
+	x.see("ADDRESS")
+	x.text("\x1b[<0;12;1M")
+	x.see("WHAT")
+	x.keys("g")
+	first := x.copied("")
+	x.text("\x1b[<0;20;5M")
+	x.copied(first)
+	x.text("\x1b[<64;20;5M")
+	if again := x.copied(""); again != first {
+		x.t.Errorf("the wheel led to %s, not to %s", again, first)
+	}
+	x.keys("Tab")
+	x.see("ADDRESS")
+	x.keys("y")
+	x.see("copied ")
+	x.keys("1")
+	x.see("WHAT")
+	x.keys(":")
+	x.text("reverse")
+	x.keys("Enter")
+	x.see("by time↑")
+	x.keys("S")
+	x.dismiss()
 }
 
 func testScreenLog(x *tmux) {
@@ -186,6 +254,14 @@ func testScreenLog(x *tmux) {
 	})
 	x.keys("o", "g", "e")
 	x.see("▸")
+	x.keys("E")
+	x.see("no further error or warning above")
+	x.dismiss()
+	x.keys("l")
+	x.until("the log moved sideways", func(s string) bool { return !strings.Contains(s, "ERROR: [X") && strings.Contains(s, "bad net") })
+	x.keys("h", "f")
+	x.see("ERROR: [X", "following")
+	x.keys("g")
 	x.keys("/")
 	x.text("TWO")
 	x.keys("Enter")
@@ -194,7 +270,11 @@ func testScreenLog(x *tmux) {
 	x.keys("/", "C-u")
 	x.text("o")
 	x.keys("Enter")
-	x.see("/o 1 of ")
+	x.see("/o 1 of 3")
+	x.keys("n")
+	x.see("/o 2 of 3")
+	x.keys("N")
+	x.see("/o 1 of 3")
 	x.keys("w")
 	x.see("wrapped")
 	x.keys("s")
@@ -286,7 +366,19 @@ func testScreenArtifacts(x *tmux) {
 	x.see("fmax 48 MHz")
 	x.keys("q", "k", "Enter")
 	x.see("00000000  00 00 00 00")
-	x.keys("q", "j")
+	x.keys("q", "j", "y")
+	x.see("copied sha256:")
+	x.keys("g", "Enter")
+	x.until("a directory that is shut", func(s string) bool { return !strings.Contains(s, "top.rpt") })
+	x.keys("Enter")
+	x.see("top.rpt")
+	x.keys("=")
+	x.see("changed (1)")
+	x.keys("q", "j", "Space", "Space")
+	x.see("2 marked")
+	x.keys("F")
+	x.see("2 files fetched")
+	x.keys("k")
 	if err := os.RemoveAll(filepath.Join(x.tree, "build")); err != nil {
 		x.t.Fatal(err)
 	}
