@@ -119,7 +119,7 @@ picture hosts '2: the hosts'
 keys d; see 'clock'
 picture doctor 'd: doctor'
 mkdir "$tmp/lab/workspaces/uart-1b2c3d4e" && head -c 48123456 /dev/zero >"$tmp/lab/workspaces/uart-1b2c3d4e/top.dcp"
-keys q; sleep 0.3; keys C; see '[y/N]'
+keys q; sleep 0.3; keys C; see 'C frees it'; keys C; see '[y/N]'
 picture clean 'C: what could be freed'
 keys n; sleep 0.3; keys q; sleep 0.3; text '?'; see 'The keys of this place'
 picture keys '?: the keys of a place'
