@@ -91,13 +91,6 @@ func (x *tmux) keys(keys ...string) {
 
 func (x *tmux) text(text string) { x.do("send-keys", "-l", text) }
 
-// escape waits for what it leads to: a key right behind it would be Alt and that key.
-func (x *tmux) escape(wants ...string) {
-	x.t.Helper()
-	x.keys("Escape")
-	x.see(wants...)
-}
-
 // dismiss takes away every message.
 func (x *tmux) dismiss() {
 	x.t.Helper()
@@ -109,7 +102,7 @@ func (x *tmux) escapeFrom(text string) {
 	x.t.Helper()
 	for strings.Contains(x.do("capture-pane", "-p"), text) {
 		x.keys("Escape")
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
 	}
 }
 
@@ -164,7 +157,8 @@ func testScreenTable(x *tmux) {
 	x.until("only failed jobs", func(s string) bool {
 		return strings.Contains(s, "filter: state:failed") && !strings.Contains(s, "ticker")
 	})
-	x.escape("ticker")
+	x.escapeFrom("filter: state:failed")
+	x.see("ticker")
 	x.keys("b")
 	x.see("grouped by host")
 	x.keys("b", "b", "s")
@@ -183,10 +177,12 @@ func testScreenTable(x *tmux) {
 	x.escapeFrom("/tick")
 	x.keys("g", "?")
 	x.see("The keys of this place: jobs", "cyclops cancel JOB…")
-	x.keys("q", ":")
+	x.keys("q")
+	x.see("enter open") // what the palette says of an action, the keys of the place say too
+	x.keys(":")
 	x.text("priority")
-	x.see("moves it in the queue")
-	x.escape("enter open")
+	x.see("enter do it", "moves it in the queue")
+	x.escapeFrom("enter do it")
 }
 
 // copied is the id of the job that is chosen.
