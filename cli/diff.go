@@ -72,19 +72,7 @@ func (app *App) printDifference(oldJob, newJob string, d *manifest.Difference) {
 
 func (app *App) printChanges(sign string, paint term.Colour, changes []manifest.Change) {
 	for _, c := range changes {
-		size := ""
-		if c.Old != nil {
-			size = human.Size(c.Old.Size)
-		}
-		if c.Old != nil && c.New != nil {
-			size += " → "
-		}
-		if c.New != nil {
-			size += human.Size(c.New.Size)
-		}
-		if c.Old != nil && c.New != nil && human.Size(c.Old.Size) == human.Size(c.New.Size) {
-			size = human.Size(c.New.Size) + ", " + c.Inside()
-		}
-		fmt.Fprintln(app.Out, term.Paint(term.UseColour(app.Out), paint, term.Clean(fmt.Sprintf("%s %-40s %s", sign, c.Name, size))))
+		size, then := human.Change(&c)
+		fmt.Fprintln(app.Out, term.Paint(term.UseColour(app.Out), paint, term.Clean(fmt.Sprintf("%s %-40s %10s%s", sign, c.Name, size, then))))
 	}
 }

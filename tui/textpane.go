@@ -267,15 +267,6 @@ func sameFiles(n int) string {
 }
 
 func changeText(c manifest.Change) string {
-	switch {
-	case c.Old == nil:
-		return fit(c.Name, 40) + " " + fitRight(human.Size(c.New.Size), 10)
-	case c.New == nil:
-		return fit(c.Name, 40) + " " + fitRight(human.Size(c.Old.Size), 10)
-	}
-	was, is := human.Size(c.Old.Size), human.Size(c.New.Size)
-	if was == is {
-		return fit(c.Name, 40) + " " + fitRight(is, 10) + ", " + clean(c.Inside())
-	}
-	return fit(c.Name, 40) + " " + fitRight(was, 10) + " → " + is
+	size, then := human.Change(&c)
+	return fit(c.Name, 40) + " " + fitRight(size, 10) + clean(then)
 }
