@@ -34,6 +34,9 @@ func scenarios() (map[failpoint.Point]scenario, map[string]scenario) {
 			failpoint.DaemonLock, failpoint.DaemonStore, failpoint.DaemonListen, failpoint.RecoverSweep, failpoint.RecoverRead,
 			failpoint.RecoverLeftover, failpoint.SweepCommit,
 		},
+		{"start on a damaged database", damagedDatabase, laterStart}: {
+			failpoint.SalvageKeep, failpoint.SalvageTake, failpoint.SalvageDrop, failpoint.SalvageRename, failpoint.RebuildCommit,
+		},
 		{"start beside a running job", running, laterStart}: {failpoint.RecoverFollow},
 		{"lost job", running, loseJob}:                      {failpoint.LoseKill, failpoint.LoseRecord},
 		{"same inputs, forgotten", forgotten, daemonRun}:    {failpoint.PackHold},
@@ -71,6 +74,19 @@ func oneRun(w *world) {
 		w.wrong("nothing is broken, and still: %v", r)
 	}
 	w.stopDaemon()
+}
+
+// damagedDatabase is oneRun whose database is no longer one.
+func damagedDatabase(w *world) {
+	oneRun(w)
+	data, err := os.ReadFile(w.data.Database())
+	if err == nil {
+		data[0] ^= 1
+		err = os.WriteFile(w.data.Database(), data, 0o600)
+	}
+	if err != nil {
+		w.wrong("%v", err)
+	}
 }
 
 // ranWell runs a job while nothing is broken.

@@ -14,6 +14,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/boot"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // rebuild indexes the jobs that jobs/ holds and the database does not, when that is new, was
@@ -40,7 +41,7 @@ func (e *Engine) rebuild(ctx context.Context) error {
 			}
 		}
 	}
-	if err := e.Store.Restore(ctx, numbered); err != nil {
+	if err := failpoint.Do(failpoint.RebuildCommit, func() error { return e.Store.Restore(ctx, numbered) }); err != nil {
 		return fmt.Errorf("unable to index jobs: %w", err)
 	}
 	if err := e.rebuildSnapshots(ctx); err != nil {

@@ -15,6 +15,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/cyclops-fpga/cyclops/executor/durable"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // salvaged lists what is taken over from a damaged database, what others refer to first. What packs
@@ -51,7 +52,10 @@ func salvage(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if err = s.takeFrom(ctx, path); err == nil {
+	if err = failpoint.At(failpoint.SalvageTake); err == nil {
+		err = s.takeFrom(ctx, path)
+	}
+	if err == nil {
 		err = s.settle(ctx)
 	}
 	if err := errors.Join(err, s.Close()); err != nil {
@@ -63,6 +67,9 @@ func salvage(ctx context.Context, path string) error {
 // replaceDatabase has the new database take the place of the damaged one. That goes first, and its
 // journal after it: a journal must never lie beside a database that it is not of.
 func replaceDatabase(path string) error {
+	if err := failpoint.At(failpoint.SalvageDrop); err != nil {
+		return err
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -72,7 +79,7 @@ func replaceDatabase(path string) error {
 	if err := removeDatabase(path); err != nil {
 		return err
 	}
-	if err := os.Rename(nextOf(path), path); err != nil {
+	if err := failpoint.Do(failpoint.SalvageRename, func() error { return os.Rename(nextOf(path), path) }); err != nil {
 		return err
 	}
 	return durable.SyncDir(filepath.Dir(path))
@@ -91,6 +98,9 @@ func finishSalvage(path string) error {
 
 // keepDamaged copies the database as it is, for who wants to look at it.
 func keepDamaged(path, damaged string) error {
+	if err := failpoint.At(failpoint.SalvageKeep); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(damaged, 0o700); err != nil {
 		return err
 	}

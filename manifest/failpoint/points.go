@@ -29,6 +29,11 @@ const (
 	DaemonID        Point = "daemon.id"        // the store's id is written
 	DaemonStore     Point = "daemon.store"     // the database is opened
 	DaemonListen    Point = "daemon.listen"    // the API's socket is made
+	SalvageKeep     Point = "salvage.keep"     // a damaged database is copied aside
+	SalvageTake     Point = "salvage.take"     // what is sound of it is taken over
+	SalvageDrop     Point = "salvage.drop"     // it goes
+	SalvageRename   Point = "salvage.rename"   // the new one takes its place
+	RebuildCommit   Point = "rebuild.commit"   // jobs that only their directories have are indexed
 	StoreBegin      Point = "store.begin"      // a transaction begins
 	StoreCommit     Point = "store.commit"     // it is committed
 	SubmitReceive   Point = "submit.receive"   // a submit has come whole
@@ -115,7 +120,7 @@ func Points() map[string][]Point {
 		},
 		"link": {LinkListen, LinkDial, LinkChannel},
 		"daemon": {
-			DaemonLock, DaemonID, DaemonStore, DaemonListen, StoreBegin, StoreCommit, SubmitReceive, SpoolCreate, SpoolWrite,
+			DaemonLock, DaemonID, DaemonStore, DaemonListen, SalvageKeep, SalvageTake, SalvageDrop, SalvageRename, RebuildCommit, StoreBegin, StoreCommit, SubmitReceive, SpoolCreate, SpoolWrite,
 			PackVerify, PackSync, PackRename, PackSyncDir, PackHold, PackCheck, SpecDir, SpecWrite, AcceptCommit, AcceptAnswer,
 			StartCommit, LaunchPrepare, LaunchStart, LaunchReady, FollowDial, FollowGreet, EndRead, EndCommit, LoseKill,
 			LoseRecord, CancelRecord, RequeueCommit, PriorityCommit, DrainCommit, RemoveCommit, RemovePack, RemoveAside,
