@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/inputs"
@@ -134,7 +133,7 @@ func (e *Engine) recorded(ctx context.Context, id string, digest manifest.Sum) (
 	if !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	_, err = e.Store.Tombstone(ctx, id, time.Now())
+	_, err = e.Store.Tombstone(ctx, id)
 	if err == nil {
 		return nil, api.Errorf(api.Conflict, "submit it as a new job", "job %s was removed", id)
 	}

@@ -11,8 +11,12 @@ import (
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
-// TombstoneTime is how long the id of a removed job is remembered.
+// TombstoneTime is how long the id of a removed job is remembered at least.
 const TombstoneTime = 7 * 24 * time.Hour
+
+// TombstonesKept is how many are remembered however old they are: the clock may be set, and a job
+// whose id is forgotten too early runs a second time if its client sends it again.
+const TombstonesKept = 10_000
 
 // ErrPinned says that a job is pinned.
 var ErrPinned = errors.New("it is pinned")
@@ -34,7 +38,8 @@ func (s *Store) Remove(ctx context.Context, ids []string, now time.Time) ([]Free
 		if err := removeAll(ctx, tx, ids, now, all); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM tombstones WHERE removed < ?`, nano(now.Add(-TombstoneTime)))
+		_, err := tx.ExecContext(ctx, `DELETE FROM tombstones WHERE removed < min(?, (SELECT removed FROM tombstones ORDER BY removed DESC LIMIT 1 OFFSET ?))`,
+			nano(now.Add(-TombstoneTime)), TombstonesKept-1)
 		return err
 	})
 	return all, err
@@ -158,12 +163,12 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) ([]Pack, error) {
 	return packs, err
 }
 
-// Tombstone returns the digest of the document of a job that was removed less than
-// TombstoneTime before now, or ErrNotFound.
-func (s *Store) Tombstone(ctx context.Context, id string, now time.Time) (manifest.Sum, error) {
+// Tombstone returns the digest of the document of a job that was removed and is still remembered,
+// or ErrNotFound.
+func (s *Store) Tombstone(ctx context.Context, id string) (manifest.Sum, error) {
 	var sum manifest.Sum
 	var digest []byte
-	err := s.read.QueryRowContext(ctx, `SELECT digest FROM tombstones WHERE id = ? AND removed >= ?`, id, nano(now.Add(-TombstoneTime))).Scan(&digest)
+	err := s.read.QueryRowContext(ctx, `SELECT digest FROM tombstones WHERE id = ?`, id).Scan(&digest)
 	if errors.Is(err, sql.ErrNoRows) {
 		return sum, ErrNotFound
 	}

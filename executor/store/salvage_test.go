@@ -74,7 +74,7 @@ func TestSalvageOnAFullDiskKeepsTheDamagedDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := s.Tombstone(t.Context(), removed, start); err != nil {
+	if _, err := s.Tombstone(t.Context(), removed); err != nil {
 		t.Errorf("its tombstone: %v", err)
 	}
 }

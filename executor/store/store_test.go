@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -148,18 +149,43 @@ func TestRemoveFreesWhatOnlyThatJobNamed(t *testing.T) {
 	}
 }
 
-func TestTombstoneLastsSevenDays(t *testing.T) {
+// A clock that was set must not make a job be forgotten, which would run twice if it is sent again.
+func TestTombstonesGoByAgeOnlyWhereThereAreMany(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
-	j := accept(t, s, sample(1, "w", manifest.Sum{}))
-	end(t, s, j, manifest.Succeeded)
-	if freed, err := s.Remove(t.Context(), []string{j.ID}, start); err != nil || freed[0].Err != nil {
-		t.Fatal(err, freed)
+	remove := func(seq int64, now time.Time) Job {
+		j := accept(t, s, sample(seq, "w", manifest.Sum{}))
+		end(t, s, j, manifest.Succeeded)
+		if freed, err := s.Remove(t.Context(), []string{j.ID}, now); err != nil || freed[0].Err != nil {
+			t.Fatal(err, freed)
+		}
+		return j
 	}
-	if sum, err := s.Tombstone(t.Context(), j.ID, start.Add(TombstoneTime)); err != nil || sum != j.Digest {
+	first := remove(1, start)
+	bury := func(n int, at time.Time) {
+		if err := s.note(t.Context(), func(tx *sql.Tx) error {
+			for range n {
+				if err := bury(t.Context(), tx, Job{ID: manifest.NewID()}, at); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bury(TombstonesKept-2, start.Add(time.Hour))
+	late := start.Add(52 * TombstoneTime)
+	remove(2, late)
+	if sum, err := s.Tombstone(t.Context(), first.ID); err != nil || sum != first.Digest {
 		t.Errorf("got %v, %v", sum, err)
 	}
-	if _, err := s.Tombstone(t.Context(), j.ID, start.Add(TombstoneTime+time.Second)); !errors.Is(err, ErrNotFound) {
+	remove(3, start.Add(TombstoneTime)) // too young to go, as the clock shows now
+	if _, err := s.Tombstone(t.Context(), first.ID); err != nil {
+		t.Error(err)
+	}
+	remove(4, late)
+	if _, err := s.Tombstone(t.Context(), first.ID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
 	}
 }
