@@ -14,11 +14,13 @@
 package layout
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/executor/durable"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
@@ -91,12 +93,19 @@ func (d Data) Bare(id string) bool {
 	return err == nil && len(entries) == 1 && entries[0].Name() == filepath.Base(d.JobSpec(id))
 }
 
-// Create makes every directory, readable by this user alone.
+// Create makes every directory, readable by this user alone. Until the store has its id, the names of
+// the directories are made durable too: else a power cut could take them, with all that is in them.
 func (d Data) Create() error {
 	for _, dir := range []string{string(d), d.Run(), d.Bin(), d.Packs(), d.Incoming(), d.Jobs(), d.Workspaces(), d.Tmp(), d.Mounts()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
 	}
-	return nil
+	if _, err := os.Lstat(d.StoreID()); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := durable.SyncDir(filepath.Dir(string(d))); err != nil && !errors.Is(err, os.ErrPermission) { // one may write where one may not read
+		return err
+	}
+	return durable.SyncDir(string(d))
 }
