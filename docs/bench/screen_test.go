@@ -27,7 +27,8 @@ func measureScreen(l *lab) []Row {
 	l.write("config/cyclops/config.toml", fmt.Sprintf("host = %q\n[hosts.%s]\ndata = %q\nlink_idle = \"10m\"\n", l.server.Name, l.server.Name, data))
 	dir := l.mkdir("screen")
 	l.prepare(l.cyclops(dir, "install", l.server.Name, "--binary", *cyclopsd))
-	l.prepare(l.cyclops(dir, "run", "--bare", "-c", fmt.Sprintf("yes '%s' | head -c %d", longLine, size)))
+	job := strings.TrimSpace(string(l.prepare(l.cyclops(dir, "submit", "--bare", "-c", fmt.Sprintf("yes '%s' | head -c %d", longLine, size)))))
+	l.prepare(l.cyclops(dir, "wait", job))
 
 	var first, open, keys []float64
 	for range n(15) {
