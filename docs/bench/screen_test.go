@@ -23,6 +23,7 @@ import (
 func measureScreen(l *lab) []Row {
 	jobs, size := n(1_000_000), n(10_000_000_000)
 	data := l.there("history")
+	l.prepare(l.cyclops(l.dir, "uninstall", "--purge", l.server.Name)) // the one that newLab installed
 	l.history(data, jobs)
 	l.write("config/cyclops/config.toml", fmt.Sprintf("host = %q\n[hosts.%s]\ndata = %q\nlink_idle = \"10m\"\n", l.server.Name, l.server.Name, data))
 	dir := l.mkdir("screen")
