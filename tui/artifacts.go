@@ -15,10 +15,8 @@ import (
 type artifactsPane struct {
 	of       Ref
 	manifest *manifest.Manifest
-	asked    bool // for the manifest; it is on its way
+	reading  reading
 	problem  string
-	failed   bool            // problem is that of the host, not of the job
-	ended    bool            // the job had, when the manifest was asked for
 	folded   map[string]bool // directories that are shut
 	nodes    []node
 	cursor   int
@@ -62,17 +60,7 @@ func (m *Model) openArtifacts() tea.Cmd {
 		p.fill(known)
 		return nil
 	}
-	return p.load(m, r)
-}
-
-func (p *artifactsPane) load(m *Model, r *row) tea.Cmd {
-	p.asked = true
-	ended := r.State.Ended()
-	client, of, ctx := m.client, p.of, p.ctx
-	return func() tea.Msg {
-		record, err := client.Record(ctx, of)
-		return recordMsg{of, record, ended, err}
-	}
+	return p.reading.ask(p.ctx, m.client, r)
 }
 
 func (p *artifactsPane) ref() Ref { return p.of }
@@ -221,9 +209,9 @@ func (p *artifactsPane) take(m *Model, msg tea.Msg) tea.Cmd {
 		if msg.of != p.of || p.manifest != nil {
 			return nil
 		}
-		p.asked, p.failed, p.ended = false, msg.err != nil, msg.ended
+		p.reading.got(msg)
 		switch {
-		case p.failed:
+		case msg.err != nil:
 			p.problem = msg.err.Error()
 		case msg.record.Manifest == nil:
 			p.problem = "artifacts are known when the job has ended"
@@ -232,12 +220,8 @@ func (p *artifactsPane) take(m *Model, msg tea.Msg) tea.Cmd {
 			p.fill(msg.record.Manifest)
 		}
 	case newsMsg:
-		r := m.jobs.find(p.of)
-		if msg.host != p.of.Host || r == nil || p.asked || p.manifest != nil {
-			return nil
-		}
-		if again := p.failed && msg.event.First; again || !p.failed && r.State.Ended() && !p.ended {
-			return p.load(m, r)
+		if r := m.jobs.find(p.of); msg.host == p.of.Host && p.manifest == nil && p.reading.again(r, msg.event) {
+			return p.reading.ask(p.ctx, m.client, r)
 		}
 	case verdictMsg:
 		if msg.pane == p {

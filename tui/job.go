@@ -13,10 +13,9 @@ import (
 type jobPane struct {
 	of      Ref
 	record  Record
-	asked   bool   // for the record; it is on its way
+	reading reading
 	read    bool   // what the record has is here
 	problem string // why it is not
-	ended   bool   // the record is that of the end
 	trouble api.LogFound
 	scrollPane
 }
@@ -40,14 +39,6 @@ func (s *scrollPane) moveBy(by motion, h int) {
 	s.side = max(0, s.side+8*by.sideways)
 }
 
-// recordMsg is what a job's documents say.
-type recordMsg struct {
-	of     Ref
-	record Record
-	ended  bool // the job had, when they were asked for
-	err    error
-}
-
 // troubleMsg is what the log of a job has of errors and warnings.
 type troubleMsg struct {
 	of    Ref
@@ -68,14 +59,7 @@ func (m *Model) openJob() tea.Cmd {
 
 // load reads the documents and the lines of the log that tell of trouble.
 func (p *jobPane) load(m *Model, r *row) tea.Cmd {
-	ctx, client, of := m.ctx, m.client, p.of
-	p.asked = true
-	ended := r.State.Ended()
-	record := func() tea.Msg {
-		record, err := client.Record(ctx, of)
-		return recordMsg{of, record, ended, err}
-	}
-	return tea.Batch(record, trouble(ctx, client, of))
+	return tea.Batch(p.reading.ask(m.ctx, m.client, r), trouble(m.ctx, m.client, p.of))
 }
 
 // shownTrouble is how many lines of trouble a job shows.
@@ -121,22 +105,19 @@ func (p *jobPane) take(m *Model, msg tea.Msg) tea.Cmd {
 		if msg.of != p.of {
 			return nil
 		}
-		p.asked, p.read, p.problem = false, true, ""
+		p.reading.got(msg)
+		p.read, p.problem = true, ""
 		if msg.err != nil {
 			p.problem = msg.err.Error()
 			return nil
 		}
-		p.record, p.ended = msg.record, msg.ended
+		p.record = msg.record
 	case troubleMsg:
 		if msg.of == p.of {
 			p.trouble = msg.found
 		}
 	case newsMsg:
-		r := m.jobs.find(p.of)
-		if msg.host != p.of.Host || r == nil || p.asked {
-			return nil
-		}
-		if again := p.problem != "" && msg.event.First; again || p.problem == "" && r.State.Ended() && !p.ended {
+		if r := m.jobs.find(p.of); msg.host == p.of.Host && p.reading.again(r, msg.event) {
 			return p.load(m, r)
 		}
 	}
