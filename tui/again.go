@@ -36,9 +36,7 @@ type againMsg struct {
 }
 
 func (m *Model) copyAgain(msg againMsg) tea.Cmd {
-	text := againText(msg.row, msg.record)
-	m.say(notice{text: "copied " + text})
-	return tea.SetClipboard(text)
+	return m.copy(againText(msg.row, msg.record))
 }
 
 // record is what is known of a job's documents, if a place that shows them is open.

@@ -332,9 +332,7 @@ func (m *Model) copyDigest() tea.Cmd {
 	if !ok || p.current() == nil || p.current().a.Digest == "" {
 		return nil
 	}
-	text := string(p.current().a.Digest)
-	m.say(notice{text: "copied " + text})
-	return tea.SetClipboard(text)
+	return m.copy(string(p.current().a.Digest))
 }
 
 func onArtifacts() []action {

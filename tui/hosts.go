@@ -68,8 +68,7 @@ func onHosts() []action {
 		{keys: []string{"C"}, places: inText, name: "free", says: "frees what is shown of a host, after a yes", verb: "gc --yes HOST", do: (*Model).takeOffer},
 		{keys: []string{"y"}, places: inHosts, name: "copy name", says: "copies its name", do: func(m *Model) tea.Cmd {
 			if h := m.chosenHost(); h != nil {
-				m.say(notice{text: "copied " + h.Name})
-				return tea.SetClipboard(h.Name)
+				return m.copy(h.Name)
 			}
 			return nil
 		}},

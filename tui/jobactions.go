@@ -77,8 +77,8 @@ func (m *Model) removed(gone []Ref) tea.Cmd {
 		m.jobs.forget(ref)
 	}
 	for len(m.stack) > 1 {
-		p, ok := m.top().(interface{ ref() Ref })
-		if !ok || !slices.Contains(gone, p.ref()) {
+		ref, ok := about(m.top())
+		if !ok || !slices.Contains(gone, ref) {
 			break
 		}
 		m.back()
@@ -276,7 +276,11 @@ func (m *Model) copyID() tea.Cmd {
 	if len(rows) == 0 {
 		return nil
 	}
-	text := strings.Join(refs(rows), " ")
+	return m.copy(strings.Join(refs(rows), " "))
+}
+
+// copy gives text to the terminal's clipboard, and says so.
+func (m *Model) copy(text string) tea.Cmd {
 	m.say(notice{text: "copied " + text})
 	return tea.SetClipboard(text)
 }

@@ -26,11 +26,20 @@ func (p *jobsPane) forget(ref Ref) {
 	p.history.remove(ref.Host, ref.ID)
 }
 
-// about tells whether a place on the stack is about a job.
-func (m *Model) about(ref Ref) bool {
+// about is the job that a place is about; false: it is about none.
+func about(p pane) (Ref, bool) {
+	of, ok := p.(interface{ ref() Ref })
+	if !ok {
+		return Ref{}, false
+	}
+	return of.ref(), true
+}
+
+// shows tells whether a place on the stack is about a job.
+func (m *Model) shows(ref Ref) bool {
 	return slices.ContainsFunc(m.stack, func(p pane) bool {
-		of, ok := p.(interface{ ref() Ref })
-		return ok && of.ref() == ref
+		of, ok := about(p)
+		return ok && of == ref
 	})
 }
 
@@ -47,7 +56,7 @@ func (m *Model) catchUp(host string) tea.Cmd {
 	for ref, r := range m.jobs.kept {
 		switch {
 		case ref.Host != host:
-		case !m.jobs.marked[ref] && !m.jobs.watched[ref] && !m.about(ref):
+		case !m.jobs.marked[ref] && !m.jobs.watched[ref] && !m.shows(ref):
 			delete(m.jobs.kept, ref)
 		case m.jobs.live[ref] == nil && !r.State.Ended():
 			missed = append(missed, ref)

@@ -121,18 +121,27 @@ func TestTheCountIsAboutTheText(t *testing.T) {
 	}
 }
 
-// A log whose following failed is not complete, and is followed again when a key asks for that.
-func TestAFollowingThatFailsIsTakenUpAgain(t *testing.T) {
-	t.Parallel()
+// followed opens the log of a running job and follows it until chunks have come and no more do.
+func followed(t *testing.T, chunks ...Chunk) (*Model, *logPane) {
+	t.Helper()
 	m := begin(t, sample(), 100, 24)
 	press(m, "j", "t")
 	p := m.top().(*logPane)
-	tail := make(chan Chunk, 2)
-	tail <- Chunk{LogChunk: api.LogChunk{Offset: p.size, Stream: api.Stdout, Data: []byte("the newest\n")}}
-	tail <- Chunk{Err: errors.New("the log is damaged"), Over: true}
+	tail := make(chan Chunk, len(chunks))
+	for _, c := range chunks {
+		tail <- c
+	}
 	close(tail)
 	p.ended, p.follow, p.tail = false, true, tail
 	pump(m, p.receive(tail))
+	return m, p
+}
+
+// A log whose following failed is not complete, and is followed again when a key asks for that.
+func TestAFollowingThatFailsIsTakenUpAgain(t *testing.T) {
+	t.Parallel()
+	newest := api.LogChunk{Offset: int64(len(sampleLog())), Stream: api.Stdout, Data: []byte("the newest\n")}
+	m, p := followed(t, Chunk{LogChunk: newest}, Chunk{Err: errors.New("the log is damaged"), Over: true})
 	if s := screen(m); p.ended || strings.Contains(s, "complete") || !strings.Contains(s, "no longer followed") || !strings.Contains(s, "the newest") || !strings.Contains(s, "the log is damaged") {
 		t.Errorf("got\n%s", s)
 	}
@@ -145,14 +154,7 @@ func TestAFollowingThatFailsIsTakenUpAgain(t *testing.T) {
 // Contact that was lost and found again does not make a log incomplete.
 func TestALogThatEndsAfterALossIsComplete(t *testing.T) {
 	t.Parallel()
-	m := begin(t, sample(), 100, 24)
-	press(m, "j", "t")
-	p := m.top().(*logPane)
-	tail := make(chan Chunk, 1)
-	tail <- Chunk{Err: errors.New("contact is lost")}
-	close(tail)
-	p.ended, p.follow, p.tail = false, true, tail
-	pump(m, p.receive(tail))
+	m, p := followed(t, Chunk{Err: errors.New("contact is lost")})
 	if !p.ended || p.broken {
 		t.Errorf("got\n%s", screen(m))
 	}

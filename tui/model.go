@@ -201,8 +201,8 @@ func (m *Model) top() pane { return m.stack[len(m.stack)-1] }
 
 func (m *Model) push(p pane) {
 	m.overlay = nil
-	if of, ok := p.(interface{ ref() Ref }); ok {
-		if r := m.jobs.find(of.ref()); r != nil {
+	if ref, ok := about(p); ok {
+		if r := m.jobs.find(ref); r != nil {
 			m.jobs.keep(r)
 		}
 	}
@@ -238,8 +238,7 @@ func (m *Model) host(name string) *hostState {
 
 // current is the job that the place on the screen is about, as it was last heard of.
 func (m *Model) current() *row {
-	if p, ok := m.top().(interface{ ref() Ref }); ok {
-		ref := p.ref()
+	if ref, ok := about(m.top()); ok {
 		if r := m.jobs.find(ref); r != nil {
 			return r
 		}

@@ -132,7 +132,7 @@ func (p *textPane) lines(m *Model, w, h int) []string {
 	var lines []string
 	for i := max(0, min(p.first, len(p.rows)-h)); i < len(p.rows) && len(lines) < h; i++ {
 		row := cut(p.rows[i].text, p.side, w-2, t.colour)
-		if !p.wrapped && width(bare(cut(p.rows[i].text, p.side, w, false))) > w-2 { // there is more to the right
+		if !p.wrapped && width(cut(p.rows[i].text, p.side, w, false)) > w-2 { // there is more to the right
 			row = cut(p.rows[i].text, p.side, w-3, t.colour) + "…"
 		}
 		if paint := p.rows[i].ink; paint != nil {
