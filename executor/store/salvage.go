@@ -52,10 +52,7 @@ func salvage(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if err = failpoint.At(failpoint.SalvageTake); err == nil {
-		err = s.takeFrom(ctx, path)
-	}
-	if err == nil {
+	if err = failpoint.Do(failpoint.SalvageTake, func() error { return s.takeFrom(ctx, path) }); err == nil {
 		err = s.settle(ctx)
 	}
 	if err := errors.Join(err, s.Close()); err != nil {

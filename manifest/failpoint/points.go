@@ -120,7 +120,8 @@ func Points() map[string][]Point {
 		},
 		"link": {LinkListen, LinkDial, LinkChannel},
 		"daemon": {
-			DaemonLock, DaemonID, DaemonStore, DaemonListen, SalvageKeep, SalvageTake, SalvageDrop, SalvageRename, RebuildCommit, StoreBegin, StoreCommit, SubmitReceive, SpoolCreate, SpoolWrite,
+			DaemonLock, DaemonID, DaemonStore, DaemonListen, SalvageKeep, SalvageTake, SalvageDrop, SalvageRename,
+			RebuildCommit, StoreBegin, StoreCommit, SubmitReceive, SpoolCreate, SpoolWrite,
 			PackVerify, PackSync, PackRename, PackSyncDir, PackHold, PackCheck, SpecDir, SpecWrite, AcceptCommit, AcceptAnswer,
 			StartCommit, LaunchPrepare, LaunchStart, LaunchReady, FollowDial, FollowGreet, EndRead, EndCommit, LoseKill,
 			LoseRecord, CancelRecord, RequeueCommit, PriorityCommit, DrainCommit, RemoveCommit, RemovePack, RemoveAside,
