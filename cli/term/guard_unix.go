@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,14 +73,19 @@ func (g *Guard) disarm() { g.tell(orderDisarm, nil) }
 // Undo tells the guard what to write to the screen.
 func (g *Guard) Undo(reset string) { g.tell(orderUndo, []byte(reset)) }
 
-// tell must not slow the job's output: what a guard that is stopped does not take, it misses.
+// tell must not slow the job's output: what a guard that is stopped has no room for, it misses. It
+// tries once and without a deadline, which on a machine that is busy passes before the write.
 func (g *Guard) tell(order byte, data []byte) {
-	const limit = 10 * time.Millisecond
 	if g == nil || len(data) > maxOrder {
 		return
 	}
-	_ = g.orders.SetWriteDeadline(time.Now().Add(limit))
-	_, _ = g.orders.Write(append([]byte{order, byte(len(data) >> 8), byte(len(data))}, data...))
+	whole := append([]byte{order, byte(len(data) >> 8), byte(len(data))}, data...)
+	if orders, err := g.orders.SyscallConn(); err == nil {
+		_ = orders.Write(func(fd uintptr) bool {
+			_, _ = unix.Write(int(fd), whole)
+			return true
+		})
+	}
 }
 
 // Close ends the guard, which has nothing to do any more.

@@ -103,13 +103,18 @@ func (c *carriage) await(ctx context.Context, ended <-chan struct{}) error {
 			tick, last = ticker.C, c.moved.Load()
 		case <-tick:
 			now := c.moved.Load()
-			if ticks++; now == last && c.writing.Load() == 0 || ticks > int64(carryAfter/quietAfter) {
+			if ticks++; now == last && c.quiet() || ticks > int64(carryAfter/quietAfter) {
 				return ErrCut
 			}
 			last = now
 		}
 	}
 	return nil
+}
+
+// quiet tells whether nobody has to take anything that was sent.
+func (c *carriage) quiet() bool {
+	return c.writing.Load() == 0 && unsent(c.a) == 0 && unsent(c.b) == 0
 }
 
 func (c *carriage) copy(to, from Duplex) {

@@ -94,6 +94,31 @@ func TestCarryLetsArriveWhatWasUnderWayAndNoMore(t *testing.T) {
 	}
 }
 
+// What lies in a send queue when nothing moves any more is under way too: a reset would drop it.
+func TestCarryLetsArriveWhatTheKernelHolds(t *testing.T) {
+	t.Parallel()
+	client, a := tcpPair(t)
+	b, service := tcpPair(t)
+	if err := client.SetReadBuffer(32 << 10); err != nil {
+		t.Fatal(err)
+	}
+	ended, carried := make(chan struct{}), make(chan error, 1)
+	go func() { carried <- api.Carry(t.Context(), ended, a, b) }()
+	data := bytes.Repeat([]byte("x"), 400<<10)
+	if _, err := service.Write(data); err != nil { // it stays open
+		t.Fatal(err)
+	}
+	close(ended)
+	time.Sleep(600 * time.Millisecond) // a reader that is slow to begin
+	got := make([]byte, len(data))
+	if n, err := io.ReadFull(client, got); err != nil {
+		t.Errorf("%d bytes came: %v", n, err)
+	}
+	if err := <-carried; !errors.Is(err, api.ErrCut) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
 func TestCarryEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	_, a := tcpPair(t)
