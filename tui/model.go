@@ -123,7 +123,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.theme = newTheme(m.profile, m.dark)
 	case tickMsg:
 		m.now = time.Time(msg)
-		return m, m.tick()
+		return m, tea.Batch(m.tick(), m.pass(msg))
 	case tea.KeyPressMsg:
 		return m, m.key(msg)
 	case tea.PasteMsg:

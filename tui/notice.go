@@ -97,11 +97,11 @@ func (m *Model) showMessages() tea.Cmd {
 	if len(m.notices) == 0 {
 		return nil
 	}
-	view := &textPane{name: "messages", says: counted(len(m.notices), "message"), wrapped: true, source: []styled{}}
+	view := newText(m.ctx, Ref{}, "messages", counted(len(m.notices), "message"))
+	view.wrapped, view.source = true, []styled{}
 	for _, n := range slices.Backward(m.notices) {
 		view.source = append(view.source, n.lines()...)
 	}
-	view.key = view
 	m.notices = nil
 	m.push(view)
 	view.rewrap(m.width)
