@@ -235,8 +235,8 @@ func (m *Model) verifyArtifacts() tea.Cmd {
 	}
 	p.checking = true
 	steps := make(chan verdictMsg)
-	ctx, client, of := p.ctx, m.client, p.of
-	do := m.long("cyclops manifest verify "+of.String(), func(context.Context) (string, error) {
+	client, of := m.client, p.of
+	do := m.long(p.ctx, "cyclops manifest verify "+of.String(), func(ctx context.Context) (string, error) {
 		defer close(steps)
 		bad, n := 0, 0
 		err := client.Verify(ctx, of, func(name string, err error) {
