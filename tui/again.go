@@ -111,7 +111,9 @@ func askedOfRun(spec *manifest.Job) []string {
 	}
 	f.seconds("--timeout", spec.TimeoutSecs)
 	f.seconds("--grace", spec.GraceSecs)
-	f.text("--priority", string(spec.Priority))
+	if spec.Priority == manifest.Low { // the others are what run and submit ask for by themselves
+		f.text("--priority", string(spec.Priority))
+	}
 	for _, id := range spec.After {
 		f.text("--after", id)
 	}
