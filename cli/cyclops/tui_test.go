@@ -353,7 +353,7 @@ func testScreenArtifacts(x *tmux) {
 	x.keys("Enter")
 	x.until("only builds", func(s string) bool { return !strings.Contains(s, "ticker  ") })
 	x.keys("=")
-	x.see("changed (1)", "build/top.bin", "1000 B → 2.0 KiB")
+	x.see("changed (1)", "~ build/top.bin     1000 B", "2.0 KiB")
 	x.keys("q", "a")
 	x.see("top.rpt", "report", "top.bin")
 	x.keys("v")

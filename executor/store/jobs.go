@@ -182,11 +182,11 @@ func (s *Store) query(ctx context.Context, query string, args ...any) ([]Job, er
 
 // Start records durably that a job may have started from now on.
 func (s *Store) Start(ctx context.Context, j Job) error {
-	about, err := json.Marshal(j.About)
-	if err != nil {
-		return fmt.Errorf("unable to write job %s: %w", j.ID, err)
-	}
 	return s.commit(ctx, func(tx *sql.Tx) error {
+		about, err := aboutNow(ctx, tx, j)
+		if err != nil {
+			return err
+		}
 		return changeOne(tx.ExecContext(ctx, `UPDATE jobs SET state = 'running', started = ?, about = ? WHERE id = ? AND ended = 0`,
 			nano(j.Started), about, j.ID))
 	})
@@ -209,20 +209,28 @@ func (s *Store) SetPriority(ctx context.Context, id string, p manifest.Priority)
 // End records how a job ended. A power cut may undo it: the job's manifest says the same.
 func (s *Store) End(ctx context.Context, j Job) error {
 	return s.note(ctx, func(tx *sql.Tx) error {
-		// A pin that was set since j was read stays.
-		now, err := scan(tx.QueryRowContext(ctx, `SELECT `+selected+` FROM jobs WHERE id = ?`, j.ID))
+		about, err := aboutNow(ctx, tx, j)
 		if err != nil {
 			return err
-		}
-		j.About.Pinned = now.About.Pinned
-		about, err := json.Marshal(j.About)
-		if err != nil {
-			return fmt.Errorf("unable to write job %s: %w", j.ID, err)
 		}
 		return changeOne(tx.ExecContext(ctx,
 			`UPDATE jobs SET state = ?, started = ?, ended = ?, exit = ?, signal = ?, reason = ?, log = ?, about = ?, record = ? WHERE id = ?`,
 			j.State, nano(j.Started), nano(j.Ended), j.ExitCode, j.Signal, j.Reason, j.LogSize, about, sumOrNull(j.Record), j.ID))
 	})
+}
+
+// aboutNow is what is to be written about a job. A pin that was set since j was read stays.
+func aboutNow(ctx context.Context, tx *sql.Tx, j Job) ([]byte, error) {
+	now, err := scan(tx.QueryRowContext(ctx, `SELECT `+selected+` FROM jobs WHERE id = ?`, j.ID))
+	if err != nil {
+		return nil, err
+	}
+	j.About.Pinned = now.About.Pinned
+	about, err := json.Marshal(j.About)
+	if err != nil {
+		return nil, fmt.Errorf("unable to write job %s: %w", j.ID, err)
+	}
+	return about, nil
 }
 
 func changeOne(result sql.Result, err error) error {

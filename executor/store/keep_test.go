@@ -103,3 +103,27 @@ func TestIdlePacksAreThoseOfEndedJobs(t *testing.T) {
 		}
 	}
 }
+
+// A start that is recorded behind a pin was begun before it, and must not take it away again.
+func TestAPinStaysThroughStartAndEnd(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	j := accept(t, s, sample(1, "w", manifest.Sum{}))
+	if _, err := s.Pin(t.Context(), []string{j.ID}, true); err != nil {
+		t.Fatal(err)
+	}
+	j.Started = start
+	if err := s.Start(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Get(t.Context(), j.ID); err != nil || !got.About.Pinned {
+		t.Errorf("behind the start: pinned %v, %v", got.About.Pinned, err)
+	}
+	j.State, j.Ended = manifest.Succeeded, start
+	if err := s.End(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Get(t.Context(), j.ID); err != nil || !got.About.Pinned {
+		t.Errorf("behind the end: pinned %v, %v", got.About.Pinned, err)
+	}
+}
