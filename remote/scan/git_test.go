@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -166,7 +167,7 @@ func TestWarmIsCold(t *testing.T) {
 			if warm.Root != cold.Root {
 				rt.Fatalf("warm %q\ncold %q", paths(warm), paths(cold))
 			}
-			if *warm.Git != *cold.Git {
+			if !reflect.DeepEqual(warm.Git, cold.Git) {
 				rt.Fatalf("warm %+v, cold %+v", warm.Git, cold.Git)
 			}
 			got := files(warm)
