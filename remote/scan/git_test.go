@@ -358,6 +358,7 @@ func TestFindRoot(t *testing.T) {
 
 func FuzzIndex(f *testing.F) {
 	f.Add([]byte(indexHeader))
+	f.Add((&index{git: &gitState{branch: "b", dirty: true, changed: []string{"a", "b/"}, count: 3}, tree: &dir{stat: stat{kind: directory}}}).encode())
 	f.Fuzz(func(_ *testing.T, data []byte) {
 		decodeIndex(data)
 		// Behind a right checksum nothing may run out of bounds either.
