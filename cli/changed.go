@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/remote/filelock"
 )
 
@@ -37,20 +38,11 @@ func (t *trip) sayChanged() {
 		}
 	}
 	if len(changed) > 0 {
-		t.app.warn("the job changed %s, not fetched: the next run reverts that. To have it here: cyclops fetch %s %s", namedOf(changed, maxReverted), t.job.ID, shellWord(changed[0]))
+		t.app.warn("the job changed %s, not fetched: the next run reverts that. To have it here: cyclops fetch %s %s", human.Names(changed, maxReverted, len(changed)), t.job.ID, shellWord(changed[0]))
 	}
 	if len(gone) > 0 {
-		t.app.warn("the job removed %s, still here: the next run restores that on the host", namedOf(gone, maxReverted))
+		t.app.warn("the job removed %s, still here: the next run restores that on the host", human.Names(gone, maxReverted, len(gone)))
 	}
-}
-
-// namedOf names the first of a list and counts the rest.
-func namedOf(list []string, most int) string {
-	named := strings.Join(list[:min(len(list), most)], ", ")
-	if more := len(list) - most; more > 0 {
-		named += fmt.Sprintf(" and %d more", more)
-	}
-	return named
 }
 
 func shellWord(word string) string {

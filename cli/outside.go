@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/remote/scan"
 )
 
@@ -114,7 +115,7 @@ func (o *outside) text(found []string, host string) string {
 	if parent := o.common(found); (scan.Place{Root: parent}).Check() == nil {
 		advice += ", or make " + parent + " the root with a cyclops.toml there"
 	}
-	return fmt.Sprintf("%s %s outside the root %s and %s not sent to %s: %s", namedOf(found, maxNamed), verb, o.root, was, host, advice)
+	return fmt.Sprintf("%s %s outside the root %s and %s not sent to %s: %s", human.Names(found, maxNamed, len(found)), verb, o.root, was, host, advice)
 }
 
 // common is the directory that holds the root and all that is outside it.

@@ -123,7 +123,10 @@ func stepText(s api.StepInfo, now time.Time) string {
 
 func printManifestSummary(line func(key, format string, args ...any), m *manifest.Manifest) {
 	if m.Input.Snapshot != "" {
-		line("inputs", "%d files, %s, snapshot %s%s", m.Input.Files, human.Size(m.Input.Bytes), m.Input.Snapshot.Short(), gitText(m.Input.Git))
+		line("inputs", "%d files, %s, snapshot %s", m.Input.Files, human.Size(m.Input.Bytes), m.Input.Snapshot.Short())
+	}
+	if text := commitText(m.Input.Git); text != "" {
+		line("commit", "%s", text)
 	}
 	if m.Workspace.Seen != "" {
 		line("seen at", "%s", m.Workspace.Seen)
@@ -148,15 +151,13 @@ func printManifestSummary(line func(key, format string, args ...any), m *manifes
 	}
 }
 
-func gitText(g *manifest.Git) string {
-	if g == nil || g.Commit == "" {
-		return ""
+// commitText says what the inputs stood on; of a document older than the names of changed files, only that there were some.
+func commitText(g *manifest.Git) string {
+	text := human.Commit(g)
+	if text == "" || human.Changed(g) == "" {
+		return text
 	}
-	text := ", git " + g.Commit[:min(12, len(g.Commit))]
-	if g.Dirty {
-		text += " with changes"
-	}
-	return text
+	return text + ": " + human.Changed(g)
 }
 
 func staleText(a manifest.Artifact) string {

@@ -120,6 +120,7 @@ func TestHugeDocumentsAreRefused(t *testing.T) {
 func FuzzDecodeManifest(f *testing.F) {
 	// Small ones: a fuzzer that is given large ones spends its time on making them smaller.
 	f.Add([]byte(`{"schemaVersion": 1, "state": "lost", "steps": [{"argv": ["a"], "started": "2026-11-21T09:30:00Z"}]}`))
+	f.Add([]byte(`{"schemaVersion": 1, "input": {"git": {"dirty": true, "changed": ["a", "b/"], "changedCount": 3}}}`))
 	f.Add([]byte(`{"schemaVersion": 1, "exitCode": 0, "artifacts": [{"name": "a", "size": 1, "fresh": true}], "extra": {"a": [1]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := manifest.DecodeManifest(data)

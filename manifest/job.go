@@ -141,11 +141,16 @@ type Input struct {
 	Git      *Git   `json:"git,omitempty"`
 }
 
-// Git says which commit the tree stood on.
+// Git says which commit the tree stood on, and what of it was in no commit.
 type Git struct {
 	Commit string `json:"commit,omitempty"`
 	Branch string `json:"branch,omitempty"`
-	Dirty  bool   `json:"dirty"`
+	Dirty  bool   `json:"dirty"` // something in the repository differed from the commit, in the tree or not
+	// Changed are the files of the tree that did: changed, removed, or new and not ignored. Slash-separated below the
+	// root, sorted, what is no UTF-8 as U+FFFD; a directory of which nothing is in a commit ends in a slash. Only the
+	// first: at most 100, of 16 KiB together. Documents older than the field lack it.
+	Changed      []string `json:"changed,omitempty"`
+	ChangedCount int      `json:"changedCount,omitempty"` // how many they are in all
 }
 
 // Workspace names the directory on the host that a job runs in.

@@ -314,7 +314,7 @@ func sampleLog() string {
 func sampleManifest(j api.JobInfo) *manifest.Manifest {
 	m := &manifest.Manifest{
 		Job: j.ID, Name: j.Name, Host: "lab", State: j.State, Accepted: j.Accepted, Ended: *j.Ended,
-		Input:     manifest.InputRecord{Snapshot: manifest.SumOf([]byte("tree")).Digest(), Files: 42, Bytes: 123456, Pinned: true, Git: &manifest.Git{Commit: "b0f19f2a4d88d22522cf3e215f64fa967daa43c1", Branch: "main", Dirty: true}},
+		Input:     manifest.InputRecord{Snapshot: manifest.SumOf([]byte("tree")).Digest(), Files: 42, Bytes: 123456, Pinned: true, Git: &manifest.Git{Commit: "b0f19f2a4d88d22522cf3e215f64fa967daa43c1", Branch: "main", Dirty: true, Changed: []string{"pins.pcf", "rtl/\x1b[2J.v", "rtl/new/"}, ChangedCount: 5}},
 		Usage:     manifest.Usage{WallSeconds: 3600, CPUSeconds: 4100, PeakMemoryBytes: 1 << 30, LogBytes: 8 << 10},
 		Resources: manifest.Resources{Asked: map[string]int{"cores": 2, "board": 1}, Leased: map[string][]string{"board": {"icebreaker-3"}}},
 		Missing:   []string{"build/*.svf"},

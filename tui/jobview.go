@@ -284,18 +284,12 @@ func pinnedText(pinned bool) string {
 }
 
 func (s *sheet) git(g *manifest.Git) {
-	if g == nil || g.Commit == "" {
+	if g == nil || !g.Dirty {
+		s.field("commit", human.Commit(g))
 		return
 	}
-	text := g.Commit
-	if g.Branch != "" {
-		text += " on " + g.Branch
-	}
-	if g.Dirty {
-		s.inked("commit", text+", with changes that are in no commit", s.t.warn)
-		return
-	}
-	s.field("commit", text)
+	s.inked("commit", human.Commit(g), s.t.warn)
+	s.inked("changed", human.Changed(g), s.t.warn)
 }
 
 // outputs sums up what the job left; its artifacts are a place of their own.

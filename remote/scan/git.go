@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
-	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
 // maxAsked is how many new names are put to git one by one; with more, its whole list is quicker.
@@ -173,41 +172,6 @@ func (r *repo) listExecutables(ctx context.Context) error {
 
 func (r *repo) explain(err error) error {
 	return api.Errorf(api.Refused, "run git status there and mend what it says", "unable to learn what git ignores: %w", err)
-}
-
-// gitState is what the manifest says of the root's repository.
-type gitState struct {
-	commit, branch string
-	dirty          bool
-}
-
-func (g *gitState) record() *manifest.Git {
-	if g == nil {
-		return nil
-	}
-	return &manifest.Git{Commit: g.commit, Branch: g.branch, Dirty: g.dirty}
-}
-
-// status asks git for commit, branch and whether anything differs from the commit.
-func (r *repo) status(ctx context.Context) (*gitState, error) {
-	out, err := r.git(ctx, nil, "status", "-z", "--porcelain=v2", "--branch", "--untracked-files=normal", "--ignore-submodules=none")
-	if err != nil {
-		return nil, r.explain(err)
-	}
-	g := new(gitState)
-	for line := range strings.SplitSeq(string(out), "\x00") {
-		word, value, _ := strings.Cut(strings.TrimPrefix(line, "# "), " ")
-		switch {
-		case line == "":
-		case !strings.HasPrefix(line, "# "):
-			g.dirty = true
-		case word == "branch.oid" && value != "(initial)":
-			g.commit = value
-		case word == "branch.head" && value != "(detached)":
-			g.branch = value
-		}
-	}
-	return g, nil
 }
 
 // findRepo returns the work tree that dir lies in, or "".

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -166,7 +167,7 @@ func TestWarmIsCold(t *testing.T) {
 			if warm.Root != cold.Root {
 				rt.Fatalf("warm %q\ncold %q", paths(warm), paths(cold))
 			}
-			if *warm.Git != *cold.Git {
+			if !reflect.DeepEqual(warm.Git, cold.Git) {
 				rt.Fatalf("warm %+v, cold %+v", warm.Git, cold.Git)
 			}
 			got := files(warm)
@@ -357,6 +358,7 @@ func TestFindRoot(t *testing.T) {
 
 func FuzzIndex(f *testing.F) {
 	f.Add([]byte(indexHeader))
+	f.Add((&index{git: &gitState{branch: "b", dirty: true, changed: []string{"a", "b/"}, count: 3}, tree: &dir{stat: stat{kind: directory}}}).encode())
 	f.Fuzz(func(_ *testing.T, data []byte) {
 		decodeIndex(data)
 		// Behind a right checksum nothing may run out of bounds either.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
@@ -97,6 +98,12 @@ func globsOf(line string) []string {
 // excludes tells whether the name at a slash-separated path never travels.
 func (ig *ignoreFile) excludes(path string, isDir bool) bool {
 	return ig.patterns != nil && ig.patterns.Match(strings.Split(path, "/"), isDir)
+}
+
+// staysHome tells whether the name that git has for a file, or with a slash behind it for a directory, never travels.
+func (ig *ignoreFile) staysHome(name string) bool {
+	path, isDir := strings.CutSuffix(name, "/")
+	return slices.ContainsFunc(strings.Split(path, "/"), own) || ig.excludes(path, isDir)
 }
 
 // unreadable says which file of the tree cannot be read.

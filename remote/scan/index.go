@@ -15,7 +15,7 @@ import (
 )
 
 // indexHeader opens the stat index; its last byte is the version of the format. Any other is as good as none.
-const indexHeader = "cycindex\x01"
+const indexHeader = "cycindex\x02"
 
 // rules are what git's choice of names depended on.
 type rules struct {
@@ -107,7 +107,13 @@ func (g *gitState) append(b []byte) []byte {
 		return append(b, 0)
 	}
 	b = append(b, 1, flag(g.dirty))
-	return appendString(appendString(b, g.commit), g.branch)
+	b = appendString(appendString(b, g.commit), g.branch)
+	b = binary.AppendUvarint(b, uint64(g.count))
+	b = binary.AppendUvarint(b, uint64(len(g.changed)))
+	for _, p := range g.changed {
+		b = appendString(b, p)
+	}
+	return b
 }
 
 func flag(v bool) byte {

@@ -109,7 +109,11 @@ func (l *loader) git() *gitState {
 	if l.byte() == 0 {
 		return nil
 	}
-	return &gitState{dirty: l.byte() == 1, commit: l.string(), branch: l.string()}
+	g := &gitState{dirty: l.byte() == 1, commit: l.string(), branch: l.string(), count: int(l.uvarint())}
+	for range l.count(1) {
+		g.changed = append(g.changed, l.string())
+	}
+	return g
 }
 
 func (l *loader) stat() stat {

@@ -144,7 +144,7 @@ func (s *scanner) read(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() {
 		var err error
-		s.git, err = r.status(ctx)
+		s.git, err = r.status(ctx, s.ignore)
 		done <- err
 	}()
 	err := s.hash(ctx, jobs)
