@@ -5,6 +5,7 @@ package daemon_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"golang.org/x/sys/unix"
 )
 
 // assertSound holds a host to what must be so whatever a job did: the daemon answers, nothing of the
@@ -239,6 +241,59 @@ func TestAJobThatFillsTheInodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.assertSound(c.result.Job, c.result)
+}
+
+// fillInodes makes files until only so many more can be made.
+func (h *host) fillInodes(left int) (remove func()) {
+	h.Helper()
+	dir := filepath.Join(string(h.data), "hog")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		h.Fatal(err)
+	}
+	n, err := 0, error(nil)
+	for ; err == nil; n++ {
+		err = os.WriteFile(filepath.Join(dir, fmt.Sprint(n)), nil, 0o600)
+	}
+	if !errors.Is(err, unix.ENOSPC) || n <= left {
+		h.Fatalf("%d files: %v", n, err)
+	}
+	for i := range left {
+		if err := os.Remove(filepath.Join(dir, fmt.Sprint(i))); err != nil {
+			h.Fatal(err)
+		}
+	}
+	return func() { os.RemoveAll(dir) }
+}
+
+// Whatever a start has no inode for, its job waits for one, as it does for bytes: it was accepted.
+func TestAJobWaitsForInodes(t *testing.T) {
+	t.Parallel()
+	for left := range 6 {
+		t.Run(fmt.Sprint(left, " left"), func(t *testing.T) {
+			t.Parallel()
+			h := newSmallHost(t, "nr_inodes=600")
+			g := h.gate(job("", "w"))
+			c := h.submit(job("echo ran", "w"), everything)
+			remove := h.fillInodes(left)
+			g.open()
+			if err := g.drain(); err != nil || g.result.State != manifest.Succeeded {
+				t.Errorf("the first: %v, %+v", err, g.result)
+			}
+			for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+				now := h.show(c.accepted.Job.ID)
+				if now.State.Ended() || strings.Contains(now.WaitsFor, "no space left") {
+					break // where what is left is enough it runs meanwhile
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("it neither runs nor waits for room: %+v", now)
+				}
+			}
+			remove()
+			if err := c.drain(); err != nil || c.result.State != manifest.Succeeded && !strings.Contains(c.result.Reason, "disk is full") || c.result.State == manifest.Cancelled {
+				t.Errorf("the second: %v, %+v", err, c.result)
+			}
+		})
+	}
 }
 
 func TestAJobThatDeletesItsWorkspace(t *testing.T) {

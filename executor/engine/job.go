@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"strings"
 	"sync"
 	"time"
@@ -131,6 +132,7 @@ func (e *Engine) info(j *job) api.JobInfo {
 	}
 	if j.row.State == manifest.Queued {
 		info.Position, info.WaitsFor = e.queue.Standing(j.row.ID)
+		info.WaitsFor = cmp.Or(e.trouble(), info.WaitsFor)
 	}
 	return info
 }

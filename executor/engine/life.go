@@ -72,7 +72,7 @@ func (e *Engine) run(j *job, row store.Job, durable bool) {
 	}
 	l, err := e.launch(e.ctx, j)
 	if err != nil {
-		e.fail(j, err)
+		e.notLaunched(j, err)
 		return
 	}
 	if e.cancelledEarly(j) {

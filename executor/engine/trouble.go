@@ -75,6 +75,7 @@ func (e *Engine) putBack(j *job, err error) {
 		e.wg.Go(e.startLater)
 	}
 	e.stuck = err
+	e.standingsChanged()
 }
 
 // startLater tries again from time to time; nothing tells when a disk has room again.

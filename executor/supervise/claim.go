@@ -57,10 +57,6 @@ func (l *Launch) claim(id string) error {
 	return nil
 }
 
-// disclaim takes a claim back of which nothing came, neither a step of the job nor a log: the job can
-// be started again.
-func (l *Launch) disclaim(id string) error { return os.Remove(l.Data.Claim(id, l.Attempt)) }
-
 // GiveUp sees to it that no supervisor begins the present start of a job. It returns false when one
 // has begun.
 func GiveUp(data layout.Data, id string) (bool, error) {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cyclops-fpga/cyclops/executor/space"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
@@ -61,10 +62,24 @@ func begin(ctx context.Context, stdin io.Reader) (*supervisor, *control, error) 
 	}
 	s, err := newSupervisor(ctx, l, j)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, l.unbegun(j.ID, err)
 	}
 	c, err := listen(l.Data, j.ID, s.board)
-	return s, c, err
+	return s, c, l.unbegun(j.ID, err)
+}
+
+// unbegun makes a start of which the disk had no room for all as if it had not been: the job waits
+// until there is room, and begins then.
+func (l *Launch) unbegun(id string, err error) error {
+	if !space.IsFull(err) {
+		return err
+	}
+	for _, path := range []string{l.Data.Manifest(id) + partial, l.Data.Log(id), l.Data.LogIndex(id), l.Data.Control(id), l.Data.Claim(id, l.Attempt)} {
+		if rerr := os.Remove(path); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
+			return errors.Join(err, rerr)
+		}
+	}
+	return &noRoomError{err}
 }
 
 // heed turns the end of the machine or of the user's session into the end of the job.

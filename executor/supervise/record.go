@@ -105,6 +105,9 @@ func WriteManifest(data layout.Data, m *manifest.Manifest) error {
 	return nil
 }
 
+// partial is behind the name of a manifest that is not whole yet.
+const partial = ".part"
+
 // reserved is how many bytes are kept for a manifest from a job's start on.
 const reserved = 64 << 10
 
@@ -114,7 +117,7 @@ func reserve(data layout.Data, id string) (*os.File, error) {
 	if err := failpoint.At(failpoint.SuperviseReserve); err != nil {
 		return nil, fmt.Errorf("unable to make room for the manifest: %w", err)
 	}
-	f, err := os.OpenFile(data.Manifest(id)+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(data.Manifest(id)+partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("unable to make room for the manifest: %w", err)
 	}
@@ -186,7 +189,7 @@ func RecordLost(l *Launch, started *time.Time, reason string, restarted bool) (*
 	if err := os.MkdirAll(l.Data.Job(j.ID), 0o700); err != nil {
 		return nil, fmt.Errorf("unable to write manifest: %w", err)
 	}
-	if err := os.Remove(l.Data.Manifest(j.ID) + ".part"); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(l.Data.Manifest(j.ID) + partial); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("unable to write manifest: %w", err)
 	}
 	var cut int64

@@ -17,7 +17,6 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/command"
 	"github.com/cyclops-fpga/cyclops/executor/joblog"
-	"github.com/cyclops-fpga/cyclops/executor/space"
 	"github.com/cyclops-fpga/cyclops/executor/workspace"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
@@ -67,9 +66,6 @@ func newSupervisor(ctx context.Context, l *Launch, j *manifest.Job) (*supervisor
 	}
 	var err error
 	if s.final, err = reserve(l.Data, j.ID); err != nil {
-		if space.IsFull(err) {
-			err = &noRoomError{errors.Join(err, l.disclaim(j.ID))}
-		}
 		return nil, err
 	}
 	s.log, err = joblog.Create(l.Data, j.ID)
