@@ -23,6 +23,8 @@ const (
 	measureEvery = 24 * time.Hour
 	// rest is how long it leaves the disk to jobs between two rounds.
 	rest = time.Second
+	// delivery is how long a client has to come back for what its job left, whatever that takes.
+	delivery = 24 * time.Hour
 )
 
 // keeper removes ended jobs as the host's owner configured it.
@@ -69,7 +71,7 @@ func (k *keeper) forgot(bytes int64) {
 
 // retention is what the host's owner configured.
 func (e *Engine) retention() rules {
-	return rules{age: e.Config.Retention.Age.Duration, size: int64(e.Config.Retention.Size)}
+	return rules{age: e.Config.Retention.Age.Duration, size: int64(e.Config.Retention.Size), spare: delivery}
 }
 
 // keep works until the engine is closed. It sleeps until a job ends or an hour has passed.

@@ -56,8 +56,9 @@ func (u inUse) spares(id string) error {
 
 // rules say which ended jobs are removed unasked. Zero means none.
 type rules struct {
-	age  time.Duration
-	size int64
+	age   time.Duration
+	size  int64
+	spare time.Duration // jobs that ended less long ago do not go for the size
 }
 
 func (r rules) none() bool { return r.age == 0 && r.size == 0 }
@@ -74,7 +75,7 @@ type victim struct {
 func (e *Engine) plan(ctx context.Context, r rules, kept int64, limit int) ([]victim, error) {
 	now := e.clock.Now()
 	old := func(row store.Job) bool { return r.age > 0 && now.Sub(row.Ended) > r.age }
-	due := func(row store.Job) bool { return old(row) || r.size > 0 && kept > r.size }
+	due := func(row store.Job) bool { return old(row) || r.size > 0 && kept > r.size && e.endedBefore(row, now, r.spare) }
 	candidates, err := e.candidates(ctx, limit, due)
 	if err != nil || len(candidates) == 0 {
 		return nil, err
@@ -101,6 +102,12 @@ func (e *Engine) plan(ctx context.Context, r rules, kept int64, limit int) ([]vi
 		all = append(all, v)
 	}
 	return all, nil
+}
+
+// endedBefore tells whether a job ended longer ago than spare. A clock that was set ahead must not
+// make it look so.
+func (e *Engine) endedBefore(row store.Job, now time.Time, spare time.Duration) bool {
+	return spare == 0 || now.Sub(row.Ended)-max(0, e.clock.set()) > spare
 }
 
 // page is how many rows are looked at together.

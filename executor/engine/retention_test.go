@@ -199,7 +199,7 @@ func TestTheOldestGoUntilTheRestFits(t *testing.T) {
 	h := newHistory(t, size(2500))
 	var ids []string
 	for i := range 5 {
-		ids = append(ids, h.ended(time.Duration(5-i)*time.Hour, 1000))
+		ids = append(ids, h.ended(time.Duration(6-i)*day, 1000))
 	}
 	h.rounds() // size does not ask the clock
 	h.expect("five of 1000 bytes", ids[3:]...)
@@ -213,14 +213,37 @@ func TestTheOldestGoUntilTheRestFits(t *testing.T) {
 	h.expect("400 more fit", ids[3], ids[4], next)
 }
 
+// A job that has just ended is not removed for its size before its client had the time to come for it,
+// wherever the clock is set to meanwhile.
+func TestWhatHasJustEndedStays(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t, size(1))
+	h.pass(settling)
+	h.ended(delivery+time.Minute, 1000)
+	young := h.ended(delivery-time.Hour, 1000)
+	h.rounds()
+	h.expect("all are over the size", young)
+	h.now += 30 * day
+	h.rounds()
+	h.expect("the clock was set", young)
+	h.now -= 30 * day
+	h.pass(2 * time.Hour)
+	h.rounds()
+	h.expect("a day later")
+	asked := h.ended(time.Minute, 1000)
+	if reply, err := h.GC(t.Context(), api.GCRequest{Size: 1, Remove: true}); err != nil || len(reply.Items) != 1 || reply.Items[0].Name != asked {
+		t.Errorf("asked for, it is removed at once: %+v, %v", reply, err)
+	}
+}
+
 // What jobs share goes with the last of them: a plan must not remove more because it does not see that.
 func TestSharedInputsCountOnce(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t, size(50_000))
 	snapshot, sum := manifest.SumOf([]byte("s")), manifest.SumOf([]byte("p"))
 	shared := func(j *store.Job) { j.Snapshot = snapshot }
-	first, second := h.ended(5*time.Hour, 100, shared), h.ended(4*time.Hour, 100, shared)
-	rest := []string{h.ended(3*time.Hour, 100), h.ended(2*time.Hour, 100)}
+	first, second := h.ended(5*day, 100, shared), h.ended(4*day, 100, shared)
+	rest := []string{h.ended(3*day, 100), h.ended(2*day, 100)}
 	h.write(h.Data.Pack(sum), 60_000)
 	if err := h.Store.AddSnapshot(t.Context(), snapshot, []store.Pack{{Sum: sum, Size: 60_000}}); err != nil {
 		t.Fatal(err)
