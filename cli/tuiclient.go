@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -153,14 +152,14 @@ func (s *tuiClient) follow(ctx context.Context, ref tui.Ref, from int64, chunks 
 // saveBytes is how much of a log is asked for at once.
 const saveBytes = 4 << 20
 
-func (s *tuiClient) SaveLog(ctx context.Context, ref tui.Ref, path string, told func(tui.Progress)) error {
+func (s *tuiClient) SaveLog(ctx context.Context, ref tui.Ref, stream, path string, told func(tui.Progress)) error {
 	h, err := s.host(ref.Host)
 	if err != nil {
 		return err
 	}
 	return saveAs(path, func(w io.Writer) error {
 		return copyLog(w, told, func(from int64) ([]api.LogChunk, api.LogPage, error) {
-			return h.client.LogPage(ctx, ref.ID, remote.LogPart{From: from, Limit: saveBytes})
+			return h.client.LogPage(ctx, ref.ID, remote.LogPart{From: from, Limit: saveBytes, Stream: stream})
 		})
 	})
 }
@@ -186,29 +185,6 @@ func copyLog(w io.Writer, told func(tui.Progress), page func(from int64) ([]api.
 		}
 		from = part.Next
 	}
-}
-
-// saveAs makes a new file that is whole or not there: half a log under its name looks like all of it.
-func saveAs(path string, write func(w io.Writer) error) error {
-	if _, err := os.Lstat(path); err == nil {
-		return api.Errorf(api.Usage, "choose another name", "unable to save: %s is there already", path)
-	}
-	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
-	if err != nil {
-		return api.Errorf(api.Usage, "choose another name", "unable to save: %w", err)
-	}
-	err = write(f)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	return nil
 }
 
 // files opens the files of an ended job.

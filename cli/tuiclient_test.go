@@ -2,10 +2,7 @@ package cli
 
 import (
 	"bytes"
-	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -13,32 +10,6 @@ import (
 )
 
 // A log that could not be saved to its end leaves nothing that looks like it.
-func TestALogIsSavedWholeOrNotAtAll(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "job.log")
-	broken := errors.New("the line broke")
-	err := saveAs(path, func(w io.Writer) error {
-		_, _ = io.WriteString(w, "half")
-		return broken
-	})
-	if !errors.Is(err, broken) {
-		t.Errorf("got %v", err)
-	}
-	if files, _ := os.ReadDir(filepath.Dir(path)); len(files) != 0 {
-		t.Errorf("left %v", files)
-	}
-	whole := func(w io.Writer) error { _, err := io.WriteString(w, "whole"); return err }
-	if err := saveAs(path, whole); err != nil {
-		t.Fatal(err)
-	}
-	if err := saveAs(path, whole); api.KindOf(err) != api.Usage {
-		t.Errorf("a file that is there: %v", err)
-	}
-	if data, _ := os.ReadFile(path); string(data) != "whole" {
-		t.Errorf("got %q", data)
-	}
-}
-
 func TestALogIsCopiedPageByPage(t *testing.T) {
 	t.Parallel()
 	log := []byte("one two three")

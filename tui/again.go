@@ -2,6 +2,7 @@ package tui
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -34,18 +35,18 @@ type againMsg struct {
 	err    error
 }
 
-// copyAgain copies even where only what the table knows is known: better than nothing, but not the same.
+// copyAgain copies nothing where the host does not tell what was asked for: the words that the table
+// has for people would run something else.
 func (m *Model) copyAgain(msg againMsg) tea.Cmd {
-	text := againText(msg.row, msg.record)
-	done := m.copy(text)
-	if msg.record.Spec == nil {
-		why := "the host does not tell them"
-		if msg.err != nil {
-			why = msg.err.Error()
-		}
-		m.say(notice{text: "copied " + text + "\nwithout its flags: " + why, bad: true})
+	if text := againText(msg.row, msg.record); text != "" {
+		return m.copy(text)
 	}
-	return done
+	err := msg.err
+	if err == nil {
+		err = errors.New("its host does not tell what was asked for")
+	}
+	m.complain("the command of "+called(msg.row), err)
+	return nil
 }
 
 // record is what is known of a job's documents, if a place that shows them is open.
@@ -58,12 +59,13 @@ func (m *Model) record(ref Ref) Record {
 	return Record{}
 }
 
-// againText is the command that runs a job again from its tree, as it was asked for there.
+// againText is the command that runs a job again from its tree, as it was asked for there; empty: it
+// is not known.
 func againText(r *row, record Record) string {
 	words := []string{"run", "-H", r.host}
 	spec := record.Spec
 	if spec == nil || len(spec.Steps) == 0 {
-		return spoken(append(words, "-c", r.Command))
+		return ""
 	}
 	if len(spec.Steps) > 1 { // only cyclops.toml can say so: it says the rest too
 		return spoken(append(words, cmp.Or(spec.Name, r.Name)))

@@ -39,6 +39,14 @@ type node struct {
 	gone  string // a pattern that matched nothing, or only what is stale
 }
 
+// key is what it is marked by: an output may be called as the job's own log is shown.
+func (n *node) key() string {
+	if n.dir {
+		return n.path
+	}
+	return n.a.Name
+}
+
 // verdictMsg is what verifying an artifact came to.
 type verdictMsg struct {
 	pane  *artifactsPane
@@ -180,10 +188,10 @@ func (p *artifactsPane) click(m *Model, line int) tea.Cmd {
 
 func (p *artifactsPane) toggle(m *Model) tea.Cmd {
 	if n := p.current(); n != nil && n.gone == "" {
-		if p.marked[n.path] {
-			delete(p.marked, n.path)
+		if key := n.key(); p.marked[key] {
+			delete(p.marked, key)
 		} else {
-			p.marked[n.path] = true
+			p.marked[key] = true
 		}
 	}
 	return p.move(m, motion{lines: 1})
@@ -196,7 +204,7 @@ func (p *artifactsPane) all() {
 	}
 	for _, n := range p.nodes {
 		if !n.dir && n.gone == "" && !n.a.OwnLog() {
-			p.marked[n.path] = true
+			p.marked[n.key()] = true
 		}
 	}
 }
@@ -218,7 +226,7 @@ func (p *artifactsPane) take(m *Model, msg tea.Msg) tea.Cmd {
 		p.reading.got(msg)
 		switch {
 		case msg.err != nil:
-			p.problem = msg.err.Error()
+			p.problem = problemOf(msg.err)
 		case msg.record.Manifest == nil:
 			p.problem = "artifacts are known when the job has ended"
 		default:
@@ -245,6 +253,7 @@ func (m *Model) verifyArtifacts() tea.Cmd {
 		return nil
 	}
 	p.checking = true
+	clear(p.verdict)
 	steps := make(chan verdictMsg)
 	client, of := m.client, p.of
 	do := m.long(p.ctx, "cyclops manifest verify "+of.String(), func(ctx context.Context) (string, error) {
@@ -300,11 +309,11 @@ func (p *artifactsPane) chosen() []string {
 	}
 	marked := p.marked
 	if n := p.current(); len(marked) == 0 && n != nil && n.gone == "" {
-		marked = map[string]bool{n.path: true}
+		marked = map[string]bool{n.key(): true}
 	}
 	var names []string
 	for _, a := range p.manifest.Artifacts {
-		if marked[a.Name] || a.OwnLog() && marked[a.Path] || below(marked, a.Name) {
+		if marked[a.Name] || below(marked, a.Name) {
 			names = append(names, a.Name)
 		}
 	}
@@ -408,7 +417,7 @@ func digestHead(w int) string {
 func (p *artifactsPane) line(t *theme, i, name, w int) string {
 	n := &p.nodes[i]
 	mark := " "
-	if p.marked[n.path] || below(p.marked, n.path) {
+	if p.marked[n.key()] || !n.a.OwnLog() && below(p.marked, n.path) {
 		mark = "●"
 	}
 	label := spaces(2*n.depth) + n.path[strings.LastIndexByte(n.path, '/')+1:]

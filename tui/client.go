@@ -30,8 +30,8 @@ type Client interface {
 	Verify(ctx context.Context, ref Ref, told func(name string, err error)) error
 	// Fetch brings artifacts to where the verb brings them; no names means what comes by itself.
 	Fetch(ctx context.Context, ref Ref, names []string, told func(Progress)) (outcome string, err error)
-	// SaveLog writes a log to a new file.
-	SaveLog(ctx context.Context, ref Ref, path string, told func(Progress)) error
+	// SaveLog writes a log, or one stream of it, to a new file.
+	SaveLog(ctx context.Context, ref Ref, stream, path string, told func(Progress)) error
 	// Verb does what a verb of the command line does, and returns what it says.
 	Verb(ctx context.Context, words ...string) (said string, err error)
 	// Terminal is a verb that needs the terminal for itself.

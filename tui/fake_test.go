@@ -229,7 +229,7 @@ func (f *fake) Fetch(_ context.Context, ref Ref, names []string, told func(Progr
 	return "", f.did(append([]string{"fetch", ref.String()}, names...)...)
 }
 
-func (f *fake) SaveLog(_ context.Context, ref Ref, path string, _ func(Progress)) error {
+func (f *fake) SaveLog(_ context.Context, ref Ref, _, path string, _ func(Progress)) error {
 	return f.did("save", ref.String(), path)
 }
 

@@ -21,6 +21,9 @@ func (p *hostsPane) title(*Model) string { return "hosts" }
 
 func (p *hostsPane) close() {}
 
+// clear goes to the jobs: esc always leads somewhere.
+func (p *hostsPane) clear(m *Model) (bool, tea.Cmd) { return true, m.showJobs() }
+
 func (p *hostsPane) take(*Model, tea.Msg) tea.Cmd { return nil }
 
 func (p *hostsPane) move(m *Model, by motion) tea.Cmd {
@@ -87,7 +90,9 @@ func (m *Model) hostJobs() tea.Cmd {
 	if h == nil {
 		return nil
 	}
-	return tea.Batch(m.showJobs(), m.filter("host:"+h.Name))
+	there := tea.Batch(m.showJobs(), m.filter("host:"+h.Name))
+	m.jobs.fromHosts = true
+	return there
 }
 
 func (m *Model) installHost() tea.Cmd {
@@ -97,7 +102,7 @@ func (m *Model) installHost() tea.Cmd {
 	}
 	return m.open(&input{
 		label: "install on", help: "a host of the config, or [user@]machine that ssh reaches: cyclops install HOST",
-		suggest: func(string) []string { return strings.Split(m.hostNames(), ", ") },
+		suggest: func(string) []string { return m.remoteNames() },
 		accept: func(m *Model, name string) tea.Cmd {
 			if name = strings.TrimSpace(name); name == "" {
 				return nil
@@ -105,6 +110,16 @@ func (m *Model) installHost() tea.Cmd {
 			return m.verb([]string{"install", name}, nil)
 		},
 	}, name)
+}
+
+// remoteNames are the hosts that an executor can be put on.
+func (m *Model) remoteNames() (names []string) {
+	for _, h := range m.hosts {
+		if !m.isLocal(h.Name) {
+			names = append(names, h.Name)
+		}
+	}
+	return names
 }
 
 func (m *Model) isLocal(name string) bool { return name == "local" }

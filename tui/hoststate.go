@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,14 +61,7 @@ func (m *Model) connecting() bool {
 	return false
 }
 
-func (m *Model) allLost() bool {
-	for _, h := range m.hosts {
-		if !h.lost() {
-			return false
-		}
-	}
-	return true
-}
+func (m *Model) anyLost() bool { return slices.ContainsFunc(m.hosts, (*hostState).lost) }
 
 func (m *Model) hostNames() string {
 	var names []string

@@ -95,7 +95,7 @@ func (p *jobPane) look(m *Model) tea.Cmd {
 // takeTrouble keeps what is known where there is nothing newer.
 func (p *jobPane) takeTrouble(msg troubleMsg) {
 	if p.trouble.got = msg.number; msg.err != nil {
-		p.trouble.problem = msg.err.Error()
+		p.trouble.problem = problemOf(msg.err)
 		return
 	}
 	p.trouble.found, p.trouble.problem = msg.found, ""
@@ -169,7 +169,7 @@ func (p *jobPane) takeNews(m *Model, msg newsMsg) tea.Cmd {
 func (p *jobPane) takeRecord(msg recordMsg) {
 	p.read, p.problem = true, ""
 	if msg.err != nil {
-		p.problem = msg.err.Error()
+		p.problem = problemOf(msg.err)
 	}
 	if msg.record.Spec != nil {
 		p.record.Spec = msg.record.Spec

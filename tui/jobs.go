@@ -33,6 +33,8 @@ type jobsPane struct {
 	search  string       // what / looks for
 	toEnd   bool         // the cursor goes to the last line when the page is here
 	filters []string     // that were typed before
+
+	fromHosts bool // the table is that of a host that was chosen among the hosts
 }
 
 // line is a job, or the heading of a group.
@@ -305,6 +307,16 @@ func (p *jobsPane) follow() {
 		}
 	}
 	p.hold()
+}
+
+// seek puts the cursor on a job; false: the table does not have it.
+func (p *jobsPane) seek(ref Ref) bool {
+	i := slices.IndexFunc(p.view, func(l line) bool { return l.row != nil && l.row.ref() == ref })
+	if i >= 0 {
+		p.cursor, p.held, p.lost = i, true, Ref{}
+		p.hold()
+	}
+	return i >= 0
 }
 
 // hold keeps the cursor within the table and on a job.

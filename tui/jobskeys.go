@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"strings"
+
 	tea "charm.land/bubbletea/v2"
 )
 
@@ -60,7 +62,11 @@ func (p *jobsPane) clear(m *Model) (bool, tea.Cmd) {
 	case p.search != "":
 		p.search = ""
 	case p.query.Source != "" || p.wrong != "":
-		return true, m.filter("")
+		all := m.filter("")
+		if p.fromHosts {
+			return true, tea.Batch(all, m.showHosts())
+		}
+		return true, all
 	default:
 		return false, nil
 	}
@@ -100,30 +106,34 @@ func (m *Model) askFilter() tea.Cmd {
 }
 
 func (m *Model) askSearch() tea.Cmd {
-	p := m.jobs
-	from := p.cursor
+	p, began := m.jobs, m.jobs.at
 	return m.open(&input{
 		label: "/", help: "the next job with this in it; n and N go on",
 		change: func(_ *Model, text string) tea.Cmd {
-			p.search, p.cursor = text, from-1
-			if text == "" || !p.lookFor(1) {
-				p.cursor = from
+			p.seek(began) // it may have moved meanwhile
+			if p.search = text; text != "" && !p.found() {
+				p.lookFor(1)
 			}
-			p.hold()
 			return nil
 		},
 		accept: func(m *Model, text string) tea.Cmd {
-			if text != "" && (p.current() == nil || !mentions(p.current().host, &p.current().JobInfo, lowered(text))) {
+			if text != "" && !p.found() {
 				m.say(notice{text: "no job below has " + text + " in it"})
 			}
 			return p.reach(m)
 		},
 		reject: func(*Model) tea.Cmd {
-			p.search, p.cursor = "", from
-			p.hold()
+			p.search = ""
+			p.seek(began)
 			return nil
 		},
 	}, "")
+}
+
+// found tells whether the job under the cursor has the searched text in it.
+func (p *jobsPane) found() bool {
+	r := p.current()
+	return r != nil && mentions(r.host, &r.JobInfo, strings.ToLower(p.search))
 }
 
 func (m *Model) searchJobs(step int) tea.Cmd {

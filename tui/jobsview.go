@@ -188,11 +188,14 @@ func (p *jobsPane) empty(m *Model, w int) []string {
 	switch {
 	case p.history.loading() || m.connecting():
 		return []string{"", "  asking " + m.hostNames() + "…"}
-	case p.query.Source != "":
+	case p.query.Source != "" && !m.anyLost():
 		return []string{"", "  no job is " + clean(p.query.Source), "", "  esc shows all, f changes the filter"}
-	case m.allLost():
-		lines := []string{"", "  no host answers:", ""}
+	case m.anyLost():
+		lines := []string{"", "  no job is known; there is no contact with", ""}
 		for _, h := range m.hosts {
+			if !h.lost() {
+				continue
+			}
 			for i, text := range wrap(h.Name+": "+h.problem, w-6) {
 				if i == 0 {
 					text = "• " + text
@@ -200,6 +203,9 @@ func (p *jobsPane) empty(m *Model, w int) []string {
 					text = "  " + text
 				}
 				lines = append(lines, "  "+m.theme.failure.paint(text))
+			}
+			if h.hint != "" {
+				lines = append(lines, "    → "+fit(h.hint, w-8))
 			}
 		}
 		return append(lines, "", "  2 shows the hosts, where i installs an executor and d looks for what is wrong")

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -86,13 +87,21 @@ func (p *jobPane) summary(m *Model, s *sheet, r *row) {
 	for _, warning := range r.Warnings {
 		s.inked("warning", warning, t.warn)
 	}
-	s.field("command", againText(r, p.record))
+	if text := againText(r, p.record); text != "" {
+		s.field("command", text)
+	} else {
+		s.field("runs", r.Command)
+	}
 	s.field("project", r.Project)
 	s.field("owner", r.Owner)
 	s.field("accepted", r.Accepted.In(m.now.Location()).Format(time.DateTime)+", "+human.Age(m.now.Sub(r.Accepted))+" ago"+ranText(r, m.now))
 	s.field("workspace", r.Workspace)
 	s.field("location", r.Location)
-	if mf := p.record.Manifest; mf != nil {
+	mf := p.record.Manifest
+	if spec := p.record.Spec; spec != nil && mf == nil {
+		s.field("needs", needed(spec))
+	}
+	if mf != nil {
 		used := fmt.Sprintf("%s CPU, %s memory at most", human.Duration(time.Duration(mf.Usage.CPUSeconds*float64(time.Second))), human.Size(mf.Usage.PeakMemoryBytes))
 		if wall := mf.Usage.WallSeconds; wall > 0 {
 			used += fmt.Sprintf(", %.0f %% of one core", 100*mf.Usage.CPUSeconds/wall)
@@ -110,6 +119,15 @@ func ranText(r *row, now time.Time) string {
 		return ""
 	}
 	return "; ran " + span(r.Started, r.Ended, now)
+}
+
+// needed says what a job asks for while it waits and runs.
+func needed(spec *manifest.Job) string {
+	all := slices.Clone(spec.Tools)
+	for _, name := range slices.Sorted(maps.Keys(spec.Needs)) {
+		all = append(all, fmt.Sprintf("%s × %d", name, spec.Needs[name]))
+	}
+	return strings.Join(all, ", ")
 }
 
 func held(mf *manifest.Manifest) string {

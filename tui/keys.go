@@ -42,6 +42,7 @@ type action struct {
 	says   string // what it does
 	verb   string // of the command line, that does the same; empty: it only shows
 	hint   place  // where the bottom line mentions it
+	table  bool   // it is about the table, not about a job in it
 	by     *motion
 	do     func(m *Model) tea.Cmd
 }
@@ -90,13 +91,13 @@ func onJobs() []action {
 		{keys: []string{"w"}, places: inJobs | inJob, name: "watch", says: "tells by the terminal's own means when it ends", verb: "wait JOB", do: (*Model).watchJobs},
 		{keys: []string{"space"}, places: inJobs | inArtifacts, name: "mark", says: "marks it; actions are about all that is marked", do: (*Model).mark},
 		{keys: []string{"*"}, places: inJobs | inArtifacts, name: "mark all", says: "marks all that is shown, or none", do: (*Model).markAll},
-		{keys: []string{"f"}, places: inJobs, name: "filter", says: "only jobs that fit, as state:failed host:lab name:~uart since:2d", verb: "ps --state STATE --name NAME", hint: inJobs, do: (*Model).askFilter},
-		{keys: []string{"/"}, places: inJobs, name: "search", says: "to the next job with a text in it", hint: inJobs, do: (*Model).askSearch},
-		{keys: []string{"n"}, places: inJobs, name: "next", says: "the next one", do: func(m *Model) tea.Cmd { return m.searchJobs(1) }},
-		{keys: []string{"N"}, places: inJobs, name: "previous", says: "the one before", do: func(m *Model) tea.Cmd { return m.searchJobs(-1) }},
-		{keys: []string{"s"}, places: inJobs, name: "sort", says: "by the next column", do: (*Model).sortJobs},
-		{keys: []string{"S"}, places: inJobs, name: "reverse", says: "the other way round", do: (*Model).reverseJobs},
-		{keys: []string{"b"}, places: inJobs, name: "group", says: "by host, by project, or not", do: (*Model).groupJobs},
+		{keys: []string{"f"}, places: inJobs, table: true, name: "filter", says: "only jobs that fit, as state:failed host:lab name:~uart since:2d", verb: "ps --state STATE --name NAME", hint: inJobs, do: (*Model).askFilter},
+		{keys: []string{"/"}, places: inJobs, table: true, name: "search", says: "to the next job with a text in it", hint: inJobs, do: (*Model).askSearch},
+		{keys: []string{"n"}, places: inJobs, table: true, name: "next", says: "the next one", do: func(m *Model) tea.Cmd { return m.searchJobs(1) }},
+		{keys: []string{"N"}, places: inJobs, table: true, name: "previous", says: "the one before", do: func(m *Model) tea.Cmd { return m.searchJobs(-1) }},
+		{keys: []string{"s"}, places: inJobs, table: true, name: "sort", says: "by the next column", do: (*Model).sortJobs},
+		{keys: []string{"S"}, places: inJobs, table: true, name: "reverse", says: "the other way round", do: (*Model).reverseJobs},
+		{keys: []string{"b"}, places: inJobs, table: true, name: "group", says: "by host, by project, or not", do: (*Model).groupJobs},
 		{keys: []string{"="}, places: inJobs | inJob | inArtifacts, name: "compare", says: "manifests of two jobs: the two that are marked, or this one and the one before of its name", verb: "manifest diff JOB OTHER", do: (*Model).compareJobs},
 	}
 }
@@ -190,6 +191,7 @@ func (m *Model) leave() tea.Cmd {
 
 func (m *Model) showJobs() tea.Cmd {
 	m.home(m.jobs)
+	m.jobs.fromHosts = false
 	return m.jobs.reach(m)
 }
 

@@ -22,6 +22,7 @@ type logPane struct {
 	generation int  // of the window: answers for an earlier one are dropped
 	asked      [2]bool
 	awaited    *int64 // around what a window was asked for that is not here
+	begun      time.Time
 
 	follow bool
 	tail   <-chan Chunk
@@ -69,6 +70,7 @@ type (
 		err    error
 		broken bool // nothing more comes, because of err
 		over   bool // nothing more comes
+		full   bool // more is there already
 	}
 )
 
@@ -144,6 +146,17 @@ func (p *logPane) reach(m *Model) tea.Cmd {
 	return tea.Batch(commands...)
 }
 
+// onward asks for what may have been added behind a log that stands still.
+func (p *logPane) onward(m *Model) tea.Cmd {
+	if !p.loaded || p.ended || p.tail != nil || p.asked[atBack] || p.window.next < p.size || !p.atEnd(m) || m.host(p.of.Host).lost() {
+		return nil
+	}
+	return p.grow(m, atBack, LogPart{From: p.window.next, Limit: pageBytes, Stream: p.stream})
+}
+
+// complete tells whether the window has the end of a log to which nothing is added.
+func (p *logPane) complete() bool { return p.ended && p.window.next >= p.size }
+
 func (p *logPane) grow(m *Model, end int, part LogPart) tea.Cmd {
 	p.asked[end] = true
 	ctx, client, of, generation := p.ctx, m.client, p.of, p.generation
@@ -201,7 +214,7 @@ func (p *logPane) takePage(m *Model, msg logPageMsg) tea.Cmd {
 	if msg.err != nil {
 		p.asked = [2]bool{}
 		if !p.loaded {
-			p.trouble = msg.err.Error()
+			p.trouble = problemOf(msg.err)
 		}
 		m.complain("cyclops logs "+p.of.String(), msg.err)
 		return nil
@@ -225,7 +238,7 @@ func (p *logPane) takePage(m *Model, msg logPageMsg) tea.Cmd {
 
 // begin takes a new window, with the offset that it was asked around at a third of the screen.
 func (p *logPane) begin(m *Model, msg logPageMsg) tea.Cmd {
-	p.asked, p.awaited, p.loaded, p.trouble = [2]bool{}, nil, true, ""
+	p.asked, p.awaited, p.loaded, p.trouble, p.begun = [2]bool{}, nil, true, "", m.now
 	p.window = logWindow{from: msg.front.From, next: msg.front.From}
 	p.window.add(msg.front.Chunks, msg.front.Next)
 	p.size = msg.front.Size
@@ -262,7 +275,7 @@ func (p *logPane) show(m *Model, offset int64) {
 
 // listen follows the log from where the window ends, if that is its end.
 func (p *logPane) listen(m *Model) tea.Cmd {
-	if !p.follow || p.ended && p.window.next >= p.size || p.tail != nil {
+	if !p.follow || p.complete() || p.tail != nil {
 		return nil
 	}
 	ctx, stop := context.WithCancel(p.ctx)
@@ -286,6 +299,7 @@ func (p *logPane) receive(tail <-chan Chunk) tea.Cmd {
 			}
 			msg.chunks = append(msg.chunks, c.LogChunk)
 			if bytes += len(c.Data); bytes >= maxGulp {
+				msg.full = true
 				return msg
 			}
 			select {
@@ -320,10 +334,13 @@ func (p *logPane) takeTail(m *Model, msg tailMsg) tea.Cmd {
 		p.bottom(m)
 	}
 	p.hold(m)
-	if msg.over {
+	switch {
+	case msg.over:
 		return nil
+	case msg.full && p.follow && m.now.Sub(p.begun) >= time.Second:
+		return p.jump(m, math.MaxInt64) // a log that is faster than the screen would pass for the newest
 	}
-	return p.receive(p.tail)
+	return tea.Batch(p.receive(p.tail), p.countOn(m))
 }
 
 func (p *logPane) wants(stream uint8) bool {
@@ -336,15 +353,22 @@ func (m *Model) saveLog() tea.Cmd {
 	if !ok {
 		return nil
 	}
-	client, of := m.client, p.of
+	client, of, stream := m.client, p.of, p.stream
+	saved := "cyclops logs " + of.String() + " >"
+	if stream != "" {
+		saved = "cyclops logs --stream " + stream + " " + of.String() + " >"
+	}
 	return m.open(&input{
-		label: "save to", help: "a new file on this machine; as cyclops logs " + of.String() + " >FILE",
+		label: "save to", help: "a new file on this machine; as " + saved + "FILE 2>&1",
 		accept: func(m *Model, path string) tea.Cmd {
 			if path == "" {
 				return nil
 			}
-			return m.withProgress("cyclops logs "+of.String()+" >"+path, func(ctx context.Context, told func(Progress)) (string, error) {
-				return "saved to " + path, client.SaveLog(ctx, of, path, told)
+			return m.withProgress(saved+quote(path)+" 2>&1", func(ctx context.Context, told func(Progress)) (string, error) {
+				if err := client.SaveLog(ctx, of, stream, path, told); err != nil {
+					return "", err
+				}
+				return "saved to " + path, nil
 			}, nil)
 		},
 	}, of.ID+".log")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 )
@@ -248,5 +249,91 @@ func TestASearchGoesRound(t *testing.T) {
 		if c.key != "e" && p.jumped.target != only || c.key == "e" && p.jumped.target != int64(strings.Index(sampleLog(), "WARNING")) {
 			t.Errorf("%s does not go round:\n%s", c.key, screen(m))
 		}
+	}
+}
+
+// growing is a log that stands still while its job writes on.
+func growing(t *testing.T) (*Model, *logPane, *away) {
+	m, f := running(t)
+	press(m, "t")
+	p := m.top().(*logPane)
+	p.ended, p.follow, p.tail = false, true, make(chan Chunk)
+	press(m, "k")
+	f.log += strings.Repeat("added meanwhile\n", 40_000) + "the very newest\n"
+	return m, p, f
+}
+
+// The end is where the log ends now, not where it did when one stopped following.
+func TestTheEndOfALogThatStoodStillIsTheNewest(t *testing.T) {
+	t.Parallel()
+	m, p, _ := growing(t)
+	if s := screen(m); strings.Contains(s, "100 %") || !strings.Contains(s, "so far") {
+		t.Errorf("what was heard of passes for all:\n%s", s)
+	}
+	press(m, "G")
+	if s := screen(m); !strings.Contains(s, "the very newest") || len(p.window.lines) > 2*backLines {
+		t.Errorf("%d lines were read:\n%s", len(p.window.lines), s)
+	}
+}
+
+// Scrolling on behind where a log ended shows what was added.
+func TestALogThatStandsStillGoesOnWhereItIsScrolled(t *testing.T) {
+	t.Parallel()
+	m, p, _ := growing(t)
+	next := p.window.next
+	for range 10 {
+		press(m, "ctrl+d")
+	}
+	if s := screen(m); p.window.next == next || !strings.Contains(s, "added meanwhile") || p.follow {
+		t.Errorf("got\n%s", s)
+	}
+}
+
+// A log that is faster than the screen is shown at its end, not on the way there.
+func TestAFastLogIsShownAtItsEnd(t *testing.T) {
+	t.Parallel()
+	m, p, f := growing(t)
+	p.follow = true
+	m.now = m.now.Add(2 * time.Second)
+	p.begun = m.now.Add(-2 * time.Second)
+	tail := make(chan Chunk)
+	p.tail = tail
+	pump(m, p.takeTail(m, tailMsg{pane: p, tail: tail, full: true, chunks: f.chunks(p.window.next, p.window.next+100)}))
+	if s := screen(m); !strings.Contains(s, "the very newest") {
+		t.Errorf("got\n%s", s)
+	}
+}
+
+// The count of a search goes on with the log.
+func TestTheCountGoesOnWithTheLog(t *testing.T) {
+	t.Parallel()
+	m, p, f := growing(t)
+	press(m, "/")
+	typeIn(m, "very newest")
+	press(m, "enter")
+	if s := screen(m); !strings.Contains(s, "/very newest 1 of 1") {
+		t.Fatalf("got\n%s", s)
+	}
+	from := int64(len(f.log))
+	f.log += "the very newest of all\n"
+	m.now = m.now.Add(time.Second)
+	tail := make(chan Chunk)
+	close(tail)
+	p.tail, p.follow = tail, true
+	pump(m, p.takeTail(m, tailMsg{pane: p, tail: tail, chunks: f.chunks(from, int64(len(f.log)))}))
+	if p.search.counted != 2 {
+		t.Errorf("%d are counted:\n%s", p.search.counted, screen(m))
+	}
+}
+
+// What went wrong with saving must not read as if it had gone well.
+func TestAFailedSaveIsNotSaidToBeOne(t *testing.T) {
+	t.Parallel()
+	f := sample()
+	m := begin(t, f, 100, 24)
+	f.fail = errors.New("it is there already")
+	press(m, "j", "j", "t", "o", "s", "enter")
+	if s := screen(m); strings.Contains(s, "saved to") || !strings.Contains(s, "it is there already") || !strings.Contains(s, "cyclops logs --stream stdout") {
+		t.Errorf("got\n%s", s)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"sort"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -24,6 +25,7 @@ type logSearch struct {
 	size    int64
 	done    bool
 	halted  bool               // the host did not go on counting
+	at      time.Time          // when it was counted to the end
 	stop    context.CancelFunc // of the count; nil: none
 }
 
@@ -251,9 +253,24 @@ func (p *logPane) takeCount(m *Model, msg countMsg) tea.Cmd {
 	s.counted += msg.found.Count
 	s.upTo, s.size = msg.found.Next, msg.found.Size
 	if s.done = msg.found.Done || msg.found.Next <= msg.from; s.done {
+		s.at = m.now
 		return nil
 	}
 	return p.count(msg.ctx, m, s.upTo)
+}
+
+// countOn counts on in what was added since the count came to the log's end.
+func (p *logPane) countOn(m *Model) tea.Cmd {
+	s := &p.search
+	if s.text == "" || !s.done || p.size <= s.upTo || m.now.Sub(s.at) < time.Second {
+		return nil
+	}
+	if s.stop != nil {
+		s.stop()
+	}
+	ctx, stop := context.WithCancel(p.ctx)
+	s.stop, s.done = stop, false
+	return p.count(ctx, m, s.upTo)
 }
 
 // searchStatus says which hit of how many the screen is at.

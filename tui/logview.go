@@ -29,7 +29,7 @@ func inLogs() []action {
 		{keys: []string{"w"}, places: inLog | inText, name: "wrap", says: "wraps long lines, or cuts them", hint: inLog, do: (*Model).toggleWrap},
 		{keys: []string{"T"}, places: inLog, name: "times", says: "shows when each line was written", verb: "logs -t JOB", do: log(func(p *logPane, _ *Model) tea.Cmd { p.stamps = !p.stamps; return nil })},
 		{keys: []string{"o"}, places: inLog, name: "stream", says: "stdout and stderr, stdout alone, stderr alone", verb: "logs --stream stderr JOB", hint: inLog, do: log((*logPane).nextStream)},
-		{keys: []string{"s"}, places: inLog, name: "save", says: "writes it to a file here", verb: "logs JOB >FILE", hint: inLog, do: (*Model).saveLog},
+		{keys: []string{"s"}, places: inLog, name: "save", says: "writes it to a file here", verb: "logs JOB >FILE 2>&1", hint: inLog, do: (*Model).saveLog},
 	}
 }
 
@@ -83,11 +83,11 @@ func (p *logPane) move(m *Model, by motion) tea.Cmd {
 		p.top, p.sub = 0, 0
 	case by.ends > 0:
 		p.follow = true
-		if p.window.next < p.size && p.tail == nil || p.awaited != nil {
+		if p.awaited != nil || p.tail == nil && !p.complete() {
 			return p.jump(m, math.MaxInt64)
 		}
 		p.bottom(m)
-		return p.listen(m)
+		return nil
 	case by.sideways != 0:
 		p.side = max(0, min(p.side+8*by.sideways, maxLine))
 		return nil
@@ -104,7 +104,7 @@ func (p *logPane) move(m *Model, by motion) tea.Cmd {
 		p.up(m)
 	}
 	p.hold(m)
-	return p.reach(m)
+	return tea.Batch(p.reach(m), p.onward(m))
 }
 
 func (p *logPane) down(m *Model) {
@@ -219,6 +219,9 @@ func (p *logPane) status(m *Model) string {
 	if n := len(p.window.lines); n > 0 {
 		at := p.window.lines[min(n-1, p.top+m.body()-1)].end
 		where = fmt.Sprintf(" · %s of %s, %s", human.Size(at), human.Size(p.size), percent(at, p.size))
+		if !p.ended && p.tail == nil { // there may be more than was heard of
+			where = fmt.Sprintf(" · %s of %s so far", human.Size(at), human.Size(p.size))
+		}
 	}
 	streams := map[string]string{"": "", "stdout": " · only stdout", "stderr": " · only stderr"}[p.stream]
 	if p.wrapped {

@@ -356,3 +356,38 @@ func TestChoiceComesBackWithItsHost(t *testing.T) {
 		t.Errorf("the choice moved from %v to %v", at, m.jobs.at)
 	}
 }
+
+// A search of the table that is dropped leaves the choice on its job, whatever came above it meanwhile.
+func TestADroppedSearchKeepsTheChoice(t *testing.T) {
+	t.Parallel()
+	m := begin(t, sample(), 100, 24)
+	press(m, "j", "j")
+	chosen := m.current().ref()
+	press(m, "/")
+	typeIn(m, "no such")
+	other := m.jobs.find(Ref{"lab", "rrrrrrrrrrrrrrrr"}).JobInfo
+	other.ID, other.Seq, other.Accepted = "nnnnnnnnnnnnnnnn", 10, m.now
+	m.takeEvent("lab", Event{News: api.News{Jobs: []api.JobInfo{other}}})
+	typeIn(m, "x")
+	press(m, "esc")
+	if now := m.current(); now == nil || now.ref() != chosen {
+		t.Errorf("the choice went from %v to %v", chosen, now)
+	}
+}
+
+func TestEscapeLeadsBackToTheHosts(t *testing.T) {
+	t.Parallel()
+	m := begin(t, sample(), 100, 24)
+	press(m, "2", "j", "enter")
+	if s := screen(m); !strings.Contains(s, "filter: host:lab") {
+		t.Fatalf("got\n%s", s)
+	}
+	press(m, "esc")
+	if s := screen(m); !strings.Contains(s, "ADDRESS") {
+		t.Fatalf("got\n%s", s)
+	}
+	press(m, "esc")
+	if s := screen(m); !strings.Contains(s, "7 shown") {
+		t.Errorf("got\n%s", s)
+	}
+}

@@ -92,6 +92,14 @@ func hintOf(err error) string {
 	return ""
 }
 
+// problemOf is what went wrong, and what to do.
+func problemOf(err error) string {
+	if hint := hintOf(err); hint != "" {
+		return err.Error() + " → " + hint
+	}
+	return err.Error()
+}
+
 // dismiss takes the newest notice away; false: there is none.
 func (m *Model) dismiss() bool {
 	if len(m.notices) == 0 {

@@ -48,7 +48,8 @@ func (o *keysOverlay) over(m *Model, _ []string, w, h int) []string {
 		}
 		lines = append(lines, " "+keyLine(t, &a, w-1))
 	}
-	return lines[min(o.top, max(0, len(lines)-h)):]
+	o.top = min(o.top, max(0, len(lines)-h)) // further down there is nothing to come back from
+	return lines[o.top:]
 }
 
 // keyLine shows an action with its keys and its verb.

@@ -64,22 +64,21 @@ func (m *Model) choices() []choice {
 	return all
 }
 
-// within is the one of some places that can be gone to from here; 0: none can.
+// within is the one of some places that can be gone to from here, and is about the same job; 0: none.
 func (m *Model) within(places place) place {
-	for _, in := range []place{inJobs, inHosts, inJob, inLog, inArtifacts} {
-		if places&in != 0 && (in&(inJobs|inHosts) != 0 || m.subject() != nil) {
+	near := []place{inJob, inLog, inArtifacts, inJobs, inHosts}
+	if m.current() == nil {
+		near = []place{inHosts, inJobs}
+		if places&onJob != 0 {
+			places |= inJobs // where one chooses the job first
+		}
+	}
+	for _, in := range near {
+		if places&in != 0 {
 			return in
 		}
 	}
 	return 0
-}
-
-// subject is the job that a place to go to would be about.
-func (m *Model) subject() *row {
-	if r := m.current(); r != nil {
-		return r
-	}
-	return m.jobs.current()
 }
 
 // says tells what an action does, and where it has to go for that.
@@ -135,39 +134,48 @@ func (o *palette) add(text string) {
 	}
 }
 
-// choose goes to where an action is to be had, and does it.
+// choose goes to where an action is to be had, and does it: unless that is about a job which is not
+// the one on the screen now, and then the user has the choice.
 func (m *Model) choose(c *choice) tea.Cmd {
 	if c.here {
 		return m.act(c.action)
 	}
-	there := m.enter(c.in)
-	if p, ok := m.top().(*artifactsPane); ok && p.manifest == nil {
+	job := m.current()
+	there := m.enter(c.in, job)
+	now := m.current()
+	switch p, _ := m.top().(*artifactsPane); {
+	case c.in == inHosts || c.table:
+	case job == nil || now == nil || now.ref() != job.ref():
+		return there
+	case p != nil && p.manifest == nil:
 		p.then = c.action // about files that are not known yet
 		return there
 	}
 	return tea.Batch(there, m.act(c.action))
 }
 
-// enter goes to a place: of the hosts to that of the job one comes from.
-func (m *Model) enter(in place) tea.Cmd {
-	r := m.subject()
+// enter goes to a place: of the tables to the line of the job that one comes from.
+func (m *Model) enter(in place, job *row) tea.Cmd {
 	switch in {
 	case inHosts:
 		p := newHostsPane()
 		m.home(p)
-		if r != nil {
-			p.cursor = max(0, slices.IndexFunc(m.hosts, func(h *hostState) bool { return h.Name == r.host }))
+		if job != nil {
+			p.cursor = max(0, slices.IndexFunc(m.hosts, func(h *hostState) bool { return h.Name == job.host }))
 		}
 		return p.move(m, motion{})
 	case inJobs:
-		return m.showJobs()
+		there := m.showJobs()
+		if job != nil {
+			m.jobs.seek(job.ref())
+		}
+		return there
+	case inJob:
+		return m.openJob()
+	case inLog:
+		return m.openLog()
 	}
-	var there tea.Cmd
-	if m.current() == nil {
-		there = m.showJobs()
-	}
-	open := map[place]func(*Model) tea.Cmd{inJob: (*Model).openJob, inLog: (*Model).openLog, inArtifacts: (*Model).openArtifacts}[in]
-	return tea.Batch(there, open(m))
+	return m.openArtifacts()
 }
 
 func (o *palette) over(m *Model, body []string, w, h int) []string {

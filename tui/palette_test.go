@@ -21,7 +21,7 @@ func TestThePaletteHasEveryAction(t *testing.T) {
 		{nil, "drain", "Drain lab?"},
 		{[]string{"j", "j", "t"}, "copy digest", "only a file has a digest"},
 		{[]string{"j", "j", "a"}, "doctor", "doctor lab"},
-		{[]string{"2"}, "stderr", "only stdout"},
+		{[]string{"2"}, "stderr", "WHAT"},
 		{[]string{"2", "j", "d"}, "when each line", "log"},
 		{[]string{"j", "j", "t"}, "group", "grouped by host"},
 	} {
@@ -73,5 +73,33 @@ func TestAChoiceThatWaitsIsDroppedElsewhere(t *testing.T) {
 	pump(m, cmd)
 	if len(f.verbs) != 0 || len(m.working) != 0 {
 		t.Errorf("it was done: %v", f.verbs)
+	}
+}
+
+// What the palette does is about the job on the screen, or about none: not about the one that the
+// table behind it has under its cursor.
+func TestThePaletteActsOnTheJobOnTheScreen(t *testing.T) {
+	t.Parallel()
+	for _, from := range []string{"t", "a", "enter"} {
+		f := sample()
+		m := begin(t, f, 100, 24)
+		press(m, "f")
+		typeIn(m, "state:failed")
+		press(m, "enter", from, ":")
+		m.jobs.query, _ = ParseQuery("state:running", m.now) // it is no longer in the table
+		m.jobs.refresh()
+		typeIn(m, "retry")
+		press(m, "enter")
+		if len(f.verbs) != 1 || f.verbs[0] != "retry lab/ffffffffffffffff" {
+			t.Errorf("from %s: it did %q", from, f.verbs)
+		}
+	}
+	f := sample()
+	m := begin(t, f, 100, 24)
+	press(m, "2", ":")
+	typeIn(m, "retry")
+	press(m, "enter")
+	if s := screen(m); len(f.verbs) != 0 || !strings.Contains(s, "WHAT") {
+		t.Errorf("from the hosts: it did %q\n%s", f.verbs, s)
 	}
 }

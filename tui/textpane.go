@@ -70,7 +70,7 @@ func (p *textPane) click(*Model, int) tea.Cmd { return nil }
 func (p *textPane) take(m *Model, msg tea.Msg) tea.Cmd {
 	if msg, ok := msg.(textMsg); ok && msg.key == p.key {
 		if msg.err != nil {
-			p.problem = msg.err.Error()
+			p.problem = problemOf(msg.err)
 			return nil
 		}
 		p.source, p.layout, p.says, p.offer = msg.lines, msg.layout, msg.says, msg.offer
