@@ -262,6 +262,12 @@ func (s *tuiClient) Terminal(words ...string) *exec.Cmd {
 	return exec.Command(argv[0], argv[1:]...)
 }
 
+func (s *tuiClient) Shell(dir string) *exec.Cmd {
+	cmd := exec.Command(firstOf(os.Getenv("SHELL"), "/bin/sh"))
+	cmd.Dir = dir
+	return cmd
+}
+
 func (s *tuiClient) options() []string {
 	if s.app.sshConfig == "" {
 		return nil

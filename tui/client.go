@@ -36,6 +36,8 @@ type Client interface {
 	Verb(ctx context.Context, words ...string) (said string, err error)
 	// Terminal is a verb that needs the terminal for itself.
 	Terminal(words ...string) *exec.Cmd
+	// Shell is the user's own shell in a directory of this machine.
+	Shell(dir string) *exec.Cmd
 	// Tree is where a job came from on this machine, or empty.
 	Tree(ref Ref) string
 }

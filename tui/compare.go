@@ -12,29 +12,57 @@ import (
 // compareJobs compares the manifests of two jobs.
 func (m *Model) compareJobs() tea.Cmd {
 	rows := m.chosen()
-	if len(rows) == 1 {
-		if r := m.previous(rows[0]); r != nil {
-			rows = []*row{r, rows[0]}
-		}
-	}
-	if len(rows) != 2 || !rows[0].State.Ended() || !rows[1].State.Ended() {
+	switch {
+	case len(rows) == 1 && rows[0].State.Ended():
+		return m.comparePrevious(rows[0])
+	case len(rows) != 2 || !rows[0].State.Ended() || !rows[1].State.Ended():
 		m.say(notice{text: "mark two jobs that have ended, or choose one that has an earlier one of its name", bad: true})
 		return nil
-	}
-	if rows[0].Accepted.After(rows[1].Accepted) {
+	case rows[0].Accepted.After(rows[1].Accepted):
 		rows[0], rows[1] = rows[1], rows[0]
 	}
 	return m.openCompare(rows[0], rows[1])
 }
 
-// previous is the job before r of the same name and project that is known.
-func (m *Model) previous(r *row) *row {
-	for _, other := range m.jobs.history.rows {
-		if other.Accepted.Before(r.Accepted) && other.Name == r.Name && other.Project == r.Project && other.ref() != r.ref() && (r.Name != "" || other.Command == r.Command) {
-			return other
+// previousMsg is the job before another of its name, or nil.
+type previousMsg struct {
+	of, previous *row
+	err          error
+}
+
+// comparePrevious compares a job with the one before it of the same name and project, which may be
+// anywhere in its host's history.
+func (m *Model) comparePrevious(r *row) tea.Cmd {
+	if r.Name == "" {
+		return m.takePrevious(previousMsg{of: r})
+	}
+	ctx, client := m.ctx, m.client
+	return func() tea.Msg {
+		for before := r.Seq; ; {
+			page, err := client.Jobs(ctx, r.host, Ask{Query: Query{Name: match{text: r.Name}, Project: match{text: r.Project}}, Before: before, Limit: pageSize})
+			for i := range page.Jobs {
+				if j := &page.Jobs[i]; j.State.Ended() && j.Name == r.Name && j.Project == r.Project {
+					return previousMsg{of: r, previous: &row{r.host, *j}}
+				}
+			}
+			if err != nil || page.Cursor == "" || len(page.Jobs) == 0 {
+				return previousMsg{of: r, err: err}
+			}
+			before = page.Jobs[len(page.Jobs)-1].Seq
 		}
 	}
-	return nil
+}
+
+func (m *Model) takePrevious(msg previousMsg) tea.Cmd {
+	switch {
+	case msg.err != nil:
+		m.complain("the job before "+called(msg.of), msg.err)
+		return nil
+	case msg.previous == nil:
+		m.say(notice{text: "there is no earlier job of its name that has ended: mark two", bad: true})
+		return nil
+	}
+	return m.openCompare(msg.previous, msg.of)
 }
 
 // openCompare shows what appeared, vanished and changed between two manifests.

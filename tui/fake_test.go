@@ -257,6 +257,8 @@ func (f *fake) did(words ...string) error {
 
 func (f *fake) Terminal(words ...string) *exec.Cmd { return exec.Command("true", words...) }
 
+func (f *fake) Shell(string) *exec.Cmd { return exec.Command("true") }
+
 func (f *fake) Tree(Ref) string {
 	f.trees.Add(1)
 	return ""

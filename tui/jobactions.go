@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -205,18 +204,7 @@ func (m *Model) enterTree(dir string) tea.Cmd {
 		m.say(notice{text: "the tree that it came from is not on this machine", bad: true})
 		return nil
 	}
-	return tea.ExecProcess(localShell(dir), func(err error) tea.Msg { return doneMsg{verb: "cd " + dir, err: ofShell(err)} })
-}
-
-// localShell is the user's own shell in a directory.
-func localShell(dir string) *exec.Cmd {
-	shell := os.Getenv("SHELL")
-	if shell == "" {
-		shell = "/bin/sh"
-	}
-	cmd := exec.Command(shell)
-	cmd.Dir = dir
-	return cmd
+	return tea.ExecProcess(m.client.Shell(dir), func(err error) tea.Msg { return doneMsg{verb: "cd " + dir, err: ofShell(err)} })
 }
 
 // What cyclops shell exits with where there was no shell, or its outcome is not known.

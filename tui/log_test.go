@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"pgregory.net/rapid"
 )
 
 // logOf is the log of an ended job, open at its beginning.
@@ -336,4 +337,27 @@ func TestAFailedSaveIsNotSaidToBeOne(t *testing.T) {
 	if s := screen(m); strings.Contains(s, "saved to") || !strings.Contains(s, "it is there already") || !strings.Contains(s, "cyclops logs --stream stdout") {
 		t.Errorf("got\n%s", s)
 	}
+}
+
+// A hit is marked, and what stands around it keeps its colours.
+func TestAHitKeepsTheColoursAroundIt(t *testing.T) {
+	t.Parallel()
+	th := theme{found: ink{"<", ">"}}
+	s := logSearch{text: "needle"}
+	for row, want := range map[string]string{
+		"a needle b":                            "a <needle> b",
+		"\x1b[31ma needle b\x1b[0m c":           "\x1b[31ma <needle>\x1b[31m b\x1b[0m c",
+		"\x1b[31mnee\x1b[0mdle, Needle\x1b[1m!": "\x1b[31m<needle>, <Needle>\x1b[1m!",
+		"none":                                  "none",
+	} {
+		if got := s.paint(&th, row); got != want {
+			t.Errorf("%q: got %q, want %q", row, got, want)
+		}
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		row := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{"needle", "\x1b[31m", "\x1b[0m", "x", "é", "nee", "dle"})).Draw(rt, "row"), "")
+		if got := bare(s.paint(&th, row)); strings.NewReplacer("<", "", ">", "").Replace(got) != bare(row) {
+			rt.Errorf("%q became %q", row, got)
+		}
+	})
 }

@@ -243,6 +243,9 @@ func (p *logPane) lines(m *Model, w, h int) []string {
 	case len(p.window.lines) == 0 && p.ended && p.stream == "":
 		return []string{"", "  the log is empty"}
 	case len(p.window.lines) == 0:
+		if r := m.jobs.find(p.of); r != nil && r.WaitsFor != "" {
+			return []string{"", "  " + fit("nothing yet: the job waits for "+clean(r.WaitsFor), w-4)}
+		}
 		return []string{"", "  nothing yet"}
 	}
 	var out []string
@@ -281,30 +284,55 @@ func (p *logPane) draw(m *Model, l *logLine, w int) []string {
 	return all
 }
 
-// paint marks what the search is about.
+// paint marks what the search is about; the row's own colours stay.
 func (s *logSearch) paint(t *theme, row string) string {
 	if s.text == "" {
 		return row
 	}
 	text := bare(row)
-	in, want := text, s.text
-	if lowered(want) == want {
+	in := text
+	if lowered(s.text) == s.text {
 		in = lowered(text)
 	}
-	if len(in) != len(text) || !strings.Contains(in, want) {
+	if !strings.Contains(in, s.text) {
 		return row
 	}
 	var b strings.Builder
+	w := coloured{row: row}
 	for {
-		i := strings.Index(in, want)
+		i := strings.Index(in, s.text)
 		if i < 0 {
 			break
 		}
-		b.WriteString(text[:i])
-		b.WriteString(t.found.paint(text[i : i+len(want)]))
-		in, text = in[i+len(want):], text[i+len(want):]
+		b.WriteString(w.take(i, true))
+		b.WriteString(t.found.paint(w.take(len(s.text), false)))
+		b.WriteString(w.colours)
+		in = in[i+len(s.text):]
 	}
-	b.WriteString(text)
+	return b.String() + w.row
+}
+
+// coloured is a row that is taken apart, with the colours that hold where it begins now.
+type coloured struct{ row, colours string }
+
+// take returns the next n bytes of the text, with the colours among them or without.
+func (c *coloured) take(n int, colours bool) string {
+	var b strings.Builder
+	for c.row != "" && (n > 0 || colours && sgrLength(c.row) > 0) {
+		piece := c.row[:1]
+		if length := sgrLength(c.row); length > 0 {
+			if piece = c.row[:length]; piece == "\x1b[0m" || piece == "\x1b[m" {
+				c.colours = ""
+			} else {
+				c.colours += piece
+			}
+		} else {
+			n--
+		}
+		if c.row = c.row[len(piece):]; colours || piece[0] != 0x1b {
+			b.WriteString(piece)
+		}
+	}
 	return b.String()
 }
 

@@ -144,6 +144,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.enterTree(string(msg))
 	case againMsg:
 		return m, m.copyAgain(msg)
+	case previousMsg:
+		return m, m.takePrevious(msg)
 	case missedMsg:
 		return m, m.tell(msg.host, Event{News: msg.news})
 	default:

@@ -220,9 +220,9 @@ func testScreenMouse(x *tmux) {
 	x.keys("g")
 	first := x.copied("")
 	x.text("\x1b[<0;20;5M")
-	x.copied(first)
+	second := x.copied(first)
 	x.text("\x1b[<64;20;5M")
-	if again := x.copied(""); again != first {
+	if again := x.copied(second); again != first {
 		x.t.Errorf("the wheel led to %s, not to %s", again, first)
 	}
 	x.keys("Tab")

@@ -75,7 +75,9 @@ type victim struct {
 func (e *Engine) plan(ctx context.Context, r rules, kept int64, limit int) ([]victim, error) {
 	now := e.clock.Now()
 	old := func(row store.Job) bool { return r.age > 0 && now.Sub(row.Ended) > r.age }
-	due := func(row store.Job) bool { return old(row) || r.size > 0 && kept > r.size && e.endedBefore(row, now, r.spare) }
+	due := func(row store.Job) bool {
+		return old(row) || r.size > 0 && kept > r.size && e.endedBefore(row, now, r.spare)
+	}
 	candidates, err := e.candidates(ctx, limit, due)
 	if err != nil || len(candidates) == 0 {
 		return nil, err

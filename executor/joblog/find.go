@@ -264,6 +264,7 @@ func nextProblem(b []byte) int {
 
 // tells judges the word b[at:end] by its neighbours.
 func tells(b []byte, at, end int) bool {
+	at, end = beforeColours(b, at), behindColours(b, end)
 	if at > 0 && (letter(b[at-1]) || b[at-1] == '_' || b[at-1] == '-' || b[at-1] == '/') {
 		return false
 	}
@@ -278,6 +279,37 @@ func tells(b []byte, at, end int) bool {
 	}
 	return false
 }
+
+// beforeColours is where the colours begin that end at at: "\x1b[31merror" is a word by itself, though
+// a letter stands before it.
+func beforeColours(b []byte, at int) int {
+	for {
+		near := max(0, at-maxColour)
+		from := bytes.LastIndexByte(b[near:at], 0x1b)
+		if from < 0 || behindColours(b[:at], near+from) != at {
+			return at
+		}
+		at = near + from
+	}
+}
+
+// behindColours is where the colours end that begin at i.
+func behindColours(b []byte, i int) int {
+	for i+1 < len(b) && b[i] == 0x1b && b[i+1] == '[' {
+		end := i + 2
+		for end < len(b) && end-i < maxColour && (b[end] == ';' || b[end] == ':' || '0' <= b[end] && b[end] <= '9') {
+			end++
+		}
+		if end >= len(b) || b[end] != 'm' {
+			return i
+		}
+		i = end + 1
+	}
+	return i
+}
+
+// maxColour bounds one sequence of colours.
+const maxColour = 64
 
 // numbered tells "Error 12" and "error at x:" from words in a sentence.
 func numbered(b []byte) bool {

@@ -106,6 +106,7 @@ func TestProblemsAreWhatToolsCallThem(t *testing.T) {
 		"ERROR: [Synth 8-439] module not found", "0 errors, 0 warnings", "top.v:3: error: syntax", "%Warning-WIDTH: top.v:1:2: width",
 		"Warning (10230): truncated", "CRITICAL WARNING: [Timing 38-282] not met", "reading error_log.txt", "Fatal: no licence", "all is well",
 		"Error 12 at build.tcl: stop", "errors: none", "make: *** [all] Error 1",
+		"\x1b[1m\x1b[31merror\x1b[0m\x1b[1m[E0382]: use of moved value", "\x1b[31mERROR\x1b[m: coloured", "\x1b[33m0\x1b[0m errors",
 	}, "\n")})
 	found, err := r.Find(Search{Problems: true, Max: 100, Budget: 1 << 20}, int64(len(text)))
 	if err != nil {
@@ -115,7 +116,7 @@ func TestProblemsAreWhatToolsCallThem(t *testing.T) {
 	for _, h := range found.Hits {
 		got = append(got, h.Line[:min(8, len(h.Line))])
 	}
-	want := []string{"ERROR: [", "top.v:3:", "%Warning", "Warning ", "CRITICAL", "Fatal: n", "Error 12", "make: **"}
+	want := []string{"ERROR: [", "top.v:3:", "%Warning", "Warning ", "CRITICAL", "Fatal: n", "Error 12", "make: **", "\x1b[1m\x1b[31", "\x1b[31mERR"}
 	if strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("got %q, want %q", got, want)
 	}
