@@ -47,10 +47,16 @@ func (o *keysOverlay) over(m *Model, _ []string, w, h int) []string {
 			continue
 		}
 		lines = append(lines, " "+keyLine(t, &a, w-1))
+		if a.verb != "" && w-1 < besides {
+			lines = append(lines, spaces(15)+t.dim.paint(fit("cyclops "+a.verb, w-15)))
+		}
 	}
 	o.top = min(o.top, max(0, len(lines)-h)) // further down there is nothing to come back from
 	return lines[o.top:]
 }
+
+// besides is how wide a screen is that has room for a verb beside what it does; on others it stands below.
+const besides = 76
 
 // keyLine shows an action with its keys and its verb.
 func keyLine(t *theme, a *action, w int) string {
@@ -61,7 +67,7 @@ func keyLine(t *theme, a *action, w int) string {
 	text := t.key.paint(fit(strings.Join(names, " "), 13)) + " "
 	says, verb := a.says, a.verb
 	left := w - 14
-	if verb != "" && w >= 76 {
+	if verb != "" && w >= besides {
 		verb = "cyclops " + verb
 		return text + fit(says, left-width(verb)-1) + " " + t.dim.paint(verb)
 	}

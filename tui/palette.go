@@ -183,10 +183,13 @@ func (o *palette) over(m *Model, body []string, w, h int) []string {
 	inner := min(w-6, 90)
 	lines := []string{t.key.paint(":") + " " + fit(o.typed+"▏", inner-2)}
 	fits := o.fits(m)
-	room := max(1, min(h-5, 14))
+	room := max(1, min(h-6, 14))
 	top := scrolled(0, o.cursor, len(fits), room)
 	for i := top; i < min(len(fits), top+room); i++ {
 		lines = append(lines, o.line(t, &fits[i], i == o.cursor, inner))
+	}
+	if o.cursor < len(fits) && fits[o.cursor].verb != "" && inner < besidesInPalette {
+		lines = append(lines, t.dim.paint(fit("cyclops "+fits[o.cursor].verb, inner)))
 	}
 	if len(fits) == 0 {
 		lines = append(lines, t.dim.paint(fit("nothing is called so", inner)))
@@ -194,9 +197,12 @@ func (o *palette) over(m *Model, body []string, w, h int) []string {
 	return box(body, lines, inner, w, h)
 }
 
+// besidesInPalette is as besides, for a line of the palette.
+const besidesInPalette = 70
+
 func (o *palette) line(t *theme, c *choice, selected bool, w int) string {
 	verb := ""
-	if c.verb != "" && w >= 70 {
+	if c.verb != "" && w >= besidesInPalette {
 		verb = "cyclops " + c.verb
 	}
 	name := fit(c.name, 14)
