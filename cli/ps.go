@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,18 +13,24 @@ import (
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/human"
 	"github.com/cyclops-fpga/cyclops/remote"
+	"github.com/cyclops-fpga/cyclops/tui"
 	"github.com/spf13/cobra"
 )
 
 type psOptions struct {
-	host   string
-	states []string
-	name   string
-	limit  int
-	cursor string
-	all    bool
-	quiet  bool
-	json   bool
+	host    string
+	states  []string
+	name    string
+	project string
+	owner   string
+	since   string
+	until   string
+	find    string
+	limit   int
+	cursor  string
+	all     bool
+	quiet   bool
+	json    bool
 }
 
 // recent is how many jobs ps shows besides those that have not ended.
@@ -42,14 +49,22 @@ func newPsCommand(app *App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ps",
 		Short: "List jobs: those that wait or run, and recent ones",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return app.ps(cmd.Context(), o) },
+		Long: `List jobs: those that wait or run, and recent ones. Flags that select jobs must all
+hold; --since and --until are about when a job was accepted.`,
+		Example: "  cyclops ps --state failed,lost --since 2d\n  cyclops ps --project blinky --find 'synth uart'",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return app.ps(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&o.host, "host", "H", "", "host to ask (also $CYCLOPS_HOST)")
 	flags.BoolVarP(&o.all, "all", "a", false, "list every job")
 	flags.StringSliceVar(&o.states, "state", nil, "only jobs in this `STATE`; repeatable")
 	flags.StringVar(&o.name, "name", "", "only jobs of this name")
+	flags.StringVar(&o.project, "project", "", "only jobs of this project")
+	flags.StringVar(&o.owner, "owner", "", "only jobs of this owner")
+	flags.StringVar(&o.since, "since", "", "only jobs from this `TIME` on: 30m, 6h, 2d or 1w ago, or a date")
+	flags.StringVar(&o.until, "until", "", "only jobs from before this `TIME`")
+	flags.StringVar(&o.find, "find", "", "only jobs with all these `WORDS` in what one reads of them, small letters or large")
 	flags.IntVarP(&o.limit, "limit", "n", 0, fmt.Sprintf("list at most `N` jobs (default %d)", recent))
 	flags.StringVar(&o.cursor, "cursor", "", "go on where a listing said that there is more")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print ids only")
@@ -58,7 +73,7 @@ func newPsCommand(app *App) *cobra.Command {
 }
 
 func (app *App) ps(ctx context.Context, o psOptions) error {
-	states, err := parseStates(o.states)
+	q, err := o.query(time.Now())
 	if err != nil {
 		return err
 	}
@@ -67,7 +82,7 @@ func (app *App) ps(ctx context.Context, o psOptions) error {
 		return err
 	}
 	defer host.Close()
-	page, err := host.list(ctx, o, states)
+	page, err := host.list(ctx, o, q)
 	if err != nil {
 		return err
 	}
@@ -109,21 +124,39 @@ func joinStates() string {
 	return strings.Join(words, ", ")
 }
 
-// list returns what the options ask for. Without any, jobs that have not ended come first,
-// however old they are.
-func (h *openHost) list(ctx context.Context, o psOptions, states []manifest.State) (api.JobPage, error) {
-	ask := remote.ListOptions{States: states, Name: o.name, Limit: o.limit, Cursor: o.cursor}
+// query is what the screen's filter would be that selects the same, but for what must be equal:
+// the host alone sees to that.
+func (o *psOptions) query(now time.Time) (q tui.Query, err error) {
+	if q.States, err = parseStates(o.states); err != nil {
+		return q, err
+	}
+	if q.Since, err = parseMoment("since", o.since, now); err != nil {
+		return q, err
+	}
+	q.Until, err = parseMoment("until", o.until, now)
+	q.Words = strings.Fields(strings.ToLower(o.find))
+	return q, err
+}
+
+// list returns what the options ask for. Where they name neither states nor a number, jobs that have
+// not ended are among them, however old they are.
+func (h *openHost) list(ctx context.Context, o psOptions, q tui.Query) (api.JobPage, error) {
+	ask := remote.ListOptions{
+		States: q.States, Name: o.name, Project: o.project, Owner: o.owner, Since: q.Since, Until: q.Until,
+		Text: q.IndexedText(h.Name), Limit: o.limit, Cursor: o.cursor,
+	}
 	if o.all {
-		return h.listAll(ctx, ask)
+		return h.listSome(ctx, ask, q)
 	}
 	if ask.Limit <= 0 {
 		ask.Limit = recent
 	}
-	page, err := h.client.List(ctx, ask)
-	if err != nil || len(states) > 0 || o.cursor != "" || o.limit > 0 {
+	page, err := h.listSome(ctx, ask, q)
+	if err != nil || len(q.States) > 0 || o.cursor != "" || o.limit > 0 {
 		return page, err
 	}
-	live, err := h.listAll(ctx, remote.ListOptions{States: []manifest.State{manifest.Queued, manifest.Running}, Name: o.name})
+	ask.States, ask.Limit = []manifest.State{manifest.Queued, manifest.Running}, 0
+	live, err := h.listSome(ctx, ask, q)
 	if err != nil {
 		return page, err
 	}
@@ -131,18 +164,36 @@ func (h *openHost) list(ctx context.Context, o psOptions, states []manifest.Stat
 	return page, nil
 }
 
-func (h *openHost) listAll(ctx context.Context, ask remote.ListOptions) (api.JobPage, error) {
-	var all api.JobPage
+// looked is how many jobs are asked for at once where words select among them here.
+const looked = 200
+
+// listSome returns the first ask.Limit jobs that q holds for, all where that is 0, and where the list
+// goes on. A host finds words also where nobody reads them, as in the names of fields, and does not
+// find all: without q the list would have jobs that the screen's leaves out.
+func (h *openHost) listSome(ctx context.Context, ask remote.ListOptions, q tui.Query) (some api.JobPage, err error) {
+	most := ask.Limit
+	if len(q.Words) > 0 {
+		ask.Limit = looked
+	}
 	for {
 		page, err := h.client.List(ctx, ask)
 		if err != nil {
-			return all, err
+			return some, err
 		}
-		all.Jobs = append(all.Jobs, page.Jobs...)
-		if page.Cursor == "" || ask.Limit > 0 && len(all.Jobs) >= ask.Limit {
-			return all, nil
+		for i, j := range page.Jobs {
+			if !q.Holds(h.Name, &j) {
+				continue
+			}
+			if some.Jobs = append(some.Jobs, j); len(some.Jobs) == most {
+				if i+1 < len(page.Jobs) || page.Cursor != "" {
+					some.Cursor = strconv.FormatInt(j.Seq, 10)
+				}
+				return some, nil
+			}
 		}
-		ask.Cursor = page.Cursor
+		if ask.Cursor = page.Cursor; page.Cursor == "" {
+			return some, nil
+		}
 	}
 }
 

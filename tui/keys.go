@@ -91,7 +91,7 @@ func onJobs() []action {
 		{keys: []string{"w"}, places: inJobs | inJob, name: "watch", says: "tells by the terminal's own means when it ends", verb: "wait JOB", do: (*Model).watchJobs},
 		{keys: []string{"space"}, places: inJobs | inArtifacts, name: "mark", says: "marks it; actions are about all that is marked", do: (*Model).mark},
 		{keys: []string{"*"}, places: inJobs | inArtifacts, name: "mark all", says: "marks all that is shown, or none", do: (*Model).markAll},
-		{keys: []string{"f"}, places: inJobs, table: true, name: "filter", says: "only jobs that fit, as state:failed host:lab name:~uart since:2d", verb: "ps --state STATE --name NAME", hint: inJobs, do: (*Model).askFilter},
+		{keys: []string{"f"}, places: inJobs, table: true, name: "filter", says: "only jobs that fit, as state:failed host:lab name:~uart since:2d", verb: "ps --state STATE --since TIME", hint: inJobs, do: (*Model).askFilter},
 		{keys: []string{"/"}, places: inJobs, table: true, name: "search", says: "to the next job with a text in it", hint: inJobs, do: (*Model).askSearch},
 		{keys: []string{"n"}, places: inJobs, table: true, name: "next", says: "the next one", do: func(m *Model) tea.Cmd { return m.searchJobs(1) }},
 		{keys: []string{"N"}, places: inJobs, table: true, name: "previous", says: "the one before", do: func(m *Model) tea.Cmd { return m.searchJobs(-1) }},

@@ -3,12 +3,12 @@ package tui
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/human"
 )
 
 // Query is what the filter of the jobs says. Terms of different keys must all hold, of values with
@@ -83,9 +83,9 @@ func (q *Query) term(key, value string, now time.Time) (err error) {
 	case "owner":
 		q.Owner = matchOf(value)
 	case "since":
-		q.Since, err = moment(value, now)
+		q.Since, err = human.ParseMoment(value, now)
 	case "until":
-		q.Until, err = moment(value, now)
+		q.Until, err = human.ParseMoment(value, now)
 	case "id":
 		q.ID = value
 	default:
@@ -116,22 +116,6 @@ func (q *Query) states(value string) error {
 		q.States = append(q.States, s)
 	}
 	return nil
-}
-
-// moment reads a time, or how long ago it is.
-func moment(text string, now time.Time) (time.Time, error) {
-	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", time.RFC3339} {
-		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
-			return t, nil
-		}
-	}
-	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
-	unit := units[text[len(text)-1]]
-	n, err := strconv.ParseFloat(text[:len(text)-1], 64)
-	if err != nil || unit == 0 || n < 0 {
-		return now, fmt.Errorf("%q is no time: 30m, 6h, 2d, 1w, 2026-11-21", text)
-	}
-	return now.Add(-time.Duration(n * float64(unit))), nil
 }
 
 // Holds tells whether a job of host is among what the query asks for. It is asked of every job,

@@ -24,6 +24,25 @@ func ParseAge(text string) (time.Duration, error) {
 	return 0, fmt.Errorf("%q is no time: write a number and s, m, h, d or w, as 30d", text)
 }
 
+// layouts are the dates that people write; where no zone is said it is the one here.
+var layouts = []string{time.DateOnly, "2006-01-02T15:04", time.RFC3339}
+
+// ParseMoment reads a date, or how long before now it was: "2026-11-21", "1h30m", "2d".
+func ParseMoment(text string, now time.Time) (time.Time, error) {
+	for _, layout := range layouts {
+		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
+			return t, nil
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	if d, err := ParseAge(text); err == nil {
+		return now.Add(-d), nil
+	}
+	return now, fmt.Errorf("%q is no time: 30m, 6h, 2d, 1w, 2026-11-21", text)
+}
+
 // split cuts a number from its unit.
 func split(text string) (number, unit string) {
 	text = strings.TrimSpace(text)
