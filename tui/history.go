@@ -160,6 +160,11 @@ func (h *history) remove(host, id string) {
 	h.rows = slices.DeleteFunc(h.rows, func(r *row) bool { return r.host == host && r.ID == id })
 }
 
+// keep lets go of what a query does not hold.
+func (h *history) keep(q *Query) {
+	h.rows = slices.DeleteFunc(h.rows, func(r *row) bool { return !q.Holds(r.host, &r.JobInfo) })
+}
+
 // trim lets go of the end from which the window moves away.
 func (h *history) trim(d direction) {
 	over := len(h.rows) - keptRows

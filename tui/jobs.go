@@ -281,6 +281,17 @@ func (p *jobsPane) refresh() {
 	p.follow()
 }
 
+// age lets go of jobs that a filter by time no longer holds: a screen is open all day.
+func (p *jobsPane) age(now time.Time) {
+	q, err := ParseQuery(p.query.Source, now)
+	if err != nil || q.Since.Equal(p.query.Since) {
+		return
+	}
+	p.query = q
+	p.history.keep(&q)
+	p.refresh()
+}
+
 // settle holds the choice from when the table is there: a job that comes then above the one that is
 // highlighted must not become the one that a key is about.
 func (p *jobsPane) settle(m *Model) {

@@ -125,6 +125,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.theme = newTheme(m.profile, m.dark)
 	case tickMsg:
 		m.now = time.Time(msg)
+		m.jobs.age(m.now)
 		return m, tea.Batch(m.tick(), m.pass(msg))
 	case tea.KeyPressMsg:
 		return m, m.key(msg)

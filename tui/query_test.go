@@ -149,3 +149,19 @@ func TestHelpSaysWhatTheKeyIsAbout(t *testing.T) {
 		}
 	}
 }
+
+// A filter by time goes with the time.
+func TestAFilterByTimeGoesOn(t *testing.T) {
+	t.Parallel()
+	m := begin(t, sample(), 100, 24)
+	press(m, "f")
+	typeIn(m, "since:4h")
+	press(m, "enter")
+	if s := screen(m); !strings.Contains(s, "3 shown") {
+		t.Fatalf("got\n%s", s)
+	}
+	m.Update(tickMsg(m.now.Add(2 * time.Hour)))
+	if s := screen(m); !strings.Contains(s, "2 shown") {
+		t.Errorf("got\n%s", s)
+	}
+}
