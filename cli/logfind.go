@@ -15,9 +15,11 @@ import (
 
 const (
 	// hitsAtOnce is how many lines the host looks for before it answers.
-	hitsAtOnce = 1000
-	// lineBytes is how much of the log is read around a line: the next one is often near.
-	lineBytes = 64 << 10
+	hitsAtOnce = 5000
+	// lineBytes is how much of the log is read around a line: the next one is often near. What goes
+	// on from there is read in ever larger pieces, or a text in every line would take for ever.
+	lineBytes    = 64 << 10
+	maxLineBytes = 1 << 20
 )
 
 // searchLog prints the lines of a log that have what is looked for. The host does the looking: a log
@@ -25,8 +27,8 @@ const (
 func (app *App) searchLog(ctx context.Context, o *logsOptions, host *openHost, id string) error {
 	to := term.JobWriter(app.stdout)
 	lines := &foundLines{out: bufio.NewWriter(to), stamps: o.stamps, stream: o.stream}
-	lines.page = func(from int64) ([]api.LogChunk, error) {
-		chunks, _, err := host.client.LogPage(ctx, id, remote.LogPart{From: from, Limit: lineBytes})
+	lines.page = func(from int64, size int) ([]api.LogChunk, error) {
+		chunks, _, err := host.client.LogPage(ctx, id, remote.LogPart{From: from, Limit: size})
 		return chunks, err
 	}
 	search := remote.LogSearch{Text: o.find, Problems: o.problems, Stream: o.stream, Max: hitsAtOnce}
@@ -61,12 +63,13 @@ func asGrep(err error) error {
 // foundLines writes lines of a log as they stand in it. It keeps a page of the log and no line: one
 // may be as long as the log.
 type foundLines struct {
-	page   func(from int64) ([]api.LogChunk, error)
+	page   func(from int64, size int) ([]api.LogChunk, error)
 	out    *bufio.Writer
 	stamps bool
 	stream string // that is written; empty: any
 
 	chunks []api.LogChunk // the page that was read last
+	size   int            // that was asked of it
 	end    int64          // of the line that was written last
 	count  int
 }
@@ -105,7 +108,7 @@ func (l *foundLines) all(s remote.LogSearch, find func(remote.LogSearch) (api.Lo
 // start returns where the line around an offset begins: a host looks for that only a little way back,
 // and half a line looks like a whole one.
 func (l *foundLines) start(at int64) (int64, error) {
-	for step := int64(1); at > l.end; step = lineBytes { // mostly the byte before tells
+	for step := int64(1); at > l.end; step = min(max(2*step, lineBytes), 4*maxLineBytes) { // mostly the byte before tells
 		from, begin := max(l.end, at-step), int64(-1)
 		for i := from; i < at; {
 			c, err := l.read(i)
@@ -173,16 +176,23 @@ func (l *foundLines) shows(stream uint8) bool {
 // read returns the log from an offset on, as far as one chunk goes; nothing: it has no more.
 func (l *foundLines) read(at int64) (api.LogChunk, error) {
 	for range 2 {
-		i := sort.Search(len(l.chunks), func(i int) bool { c := &l.chunks[i]; return c.Offset+int64(len(c.Data)) > at })
+		i := sort.Search(len(l.chunks), func(i int) bool { return endOf(l.chunks[i]) > at })
 		if i < len(l.chunks) && l.chunks[i].Offset <= at {
 			c := l.chunks[i]
 			c.Data = c.Data[at-c.Offset:]
 			return c, nil
 		}
+		size := lineBytes
+		if n := len(l.chunks); n > 0 && endOf(l.chunks[n-1]) == at {
+			size = min(2*l.size, maxLineBytes)
+		}
 		var err error
-		if l.chunks, err = l.page(at); err != nil {
+		if l.chunks, err = l.page(at, size); err != nil {
 			return api.LogChunk{}, err
 		}
+		l.size = size
 	}
 	return api.LogChunk{}, nil
 }
+
+func endOf(c api.LogChunk) int64 { return c.Offset + int64(len(c.Data)) }

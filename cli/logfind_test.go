@@ -11,12 +11,11 @@ import (
 )
 
 // pagesOf returns the log that chunks make, a page of most bytes at a time.
-func pagesOf(chunks []api.LogChunk, most int) func(from int64) ([]api.LogChunk, error) {
-	return func(from int64) (page []api.LogChunk, _ error) {
+func pagesOf(chunks []api.LogChunk, most int) func(from int64, size int) ([]api.LogChunk, error) {
+	return func(from int64, _ int) (page []api.LogChunk, _ error) {
 		left := most
 		for _, c := range chunks {
-			end := c.Offset + int64(len(c.Data))
-			if end <= from || left == 0 {
+			if endOf(c) <= from || left == 0 {
 				continue
 			}
 			c.Data = c.Data[max(0, from-c.Offset):]
