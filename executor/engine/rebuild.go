@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/boot"
+	"github.com/cyclops-fpga/cyclops/executor/inputs"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
@@ -25,7 +25,7 @@ func (e *Engine) rebuild(ctx context.Context) error {
 	if !partial || err != nil {
 		return err
 	}
-	found, err := e.findJobs(ctx, few)
+	found, left, err := e.findJobs(ctx, few)
 	if err != nil {
 		return fmt.Errorf("unable to index jobs: %w", err)
 	}
@@ -41,34 +41,42 @@ func (e *Engine) rebuild(ctx context.Context) error {
 			}
 		}
 	}
-	if err := failpoint.Do(failpoint.RebuildCommit, func() error { return e.Store.Restore(ctx, numbered) }); err != nil {
+	if err := failpoint.Do(failpoint.RebuildCommit, func() error {
+		return e.Room.Use(func() error { return e.Store.Restore(ctx, numbered) })
+	}); err != nil {
 		return fmt.Errorf("unable to index jobs: %w", err)
 	}
 	if err := e.rebuildSnapshots(ctx); err != nil {
 		return err
 	}
+	if !few || left > 0 {
+		if err := e.keepPacks(ctx); err != nil {
+			return err
+		}
+	}
 	return e.Room.Use(func() error { return e.Store.Whole(ctx) })
 }
 
-// findJobs reads the jobs of jobs/ that the database lacks, in the order of their acceptance. If only
+// findJobs reads the jobs of jobs/ that the database lacks, in the order of their acceptance, and says
+// how many it left out. If only
 // few can be missing, one of an earlier boot of which nothing but its document is there is taken for a
 // submit that a power cut ended: nobody was told that it was accepted, and it is not to be called lost.
-func (e *Engine) findJobs(ctx context.Context, few bool) ([]foundJob, error) {
+func (e *Engine) findJobs(ctx context.Context, few bool) (found []foundJob, left int, err error) {
 	entries, err := os.ReadDir(e.Data.Jobs())
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var found []foundJob
 	for _, entry := range entries {
 		if known, err := e.Store.Knows(ctx, entry.Name()); known || err != nil {
 			if err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 			continue
 		}
 		f, err := e.readJob(entry.Name())
 		if err != nil {
 			e.Log.Warn("a job is left out of the index", "job", entry.Name(), "error", err)
+			left++
 			continue
 		}
 		if few && f.row.About.Boot == "" && e.Data.Bare(f.row.ID) {
@@ -77,7 +85,7 @@ func (e *Engine) findJobs(ctx context.Context, few bool) ([]foundJob, error) {
 		found = append(found, f)
 	}
 	slices.SortFunc(found, func(a, b foundJob) int { return a.row.Accepted.Compare(b.row.Accepted) })
-	return found, nil
+	return found, left, nil
 }
 
 type foundJob struct {
@@ -135,41 +143,41 @@ func (e *Engine) bootOf(at time.Time) string {
 	return e.Boot
 }
 
-// rebuildSnapshots finds out which packs the jobs' snapshots draw on. One that is not complete
-// any more is only sent again.
+// rebuildSnapshots finds out which packs the jobs' snapshots draw on. One that is not complete any
+// more is only sent again. Any other error ends the start: packs that nothing seems to name are swept.
 func (e *Engine) rebuildSnapshots(ctx context.Context) error {
-	packs, err := e.packFiles()
-	if err != nil {
-		return err
-	}
-	jobs, err := e.Store.Snapshots(ctx)
+	jobs, err := e.Store.Unresolved(ctx)
 	if err != nil {
 		return fmt.Errorf("unable to index snapshots: %w", err)
 	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	var restorer *inputs.Restorer
+	if err := e.Room.Use(func() (err error) { restorer, err = e.Inputs.Restorer(ctx); return err }); err != nil {
+		return fmt.Errorf("unable to index snapshots: %w", err)
+	}
 	for _, j := range jobs {
-		if _, err := e.Store.Snapshot(ctx, j.Snapshot); err == nil {
-			continue // looked at when it came
+		err := e.Room.Use(func() error { return restorer.Restore(ctx, j.Snapshot) })
+		if err != nil && !errors.Is(err, inputs.ErrIncomplete) {
+			return fmt.Errorf("unable to index snapshots: %w", err)
 		}
-		if err := e.Inputs.Restore(ctx, j.Snapshot, packs); err != nil {
+		if err != nil {
 			e.Log.Warn("the inputs of a job are gone", "job", j.ID, "error", err)
 		}
 	}
 	return nil
 }
 
-func (e *Engine) packFiles() ([]store.Pack, error) {
-	entries, err := os.ReadDir(e.Data.Packs())
+// keepPacks keeps the packs from the sweep that a job may need which is not in the index, because it
+// was left out or because nobody knows what the database had.
+func (e *Engine) keepPacks(ctx context.Context) error {
+	kept, err := e.Inputs.KeepFiles(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("unable to list packs: %w", err)
+		return fmt.Errorf("unable to keep packs: %w", err)
 	}
-	var packs []store.Pack
-	for _, entry := range entries {
-		digits, ok := strings.CutSuffix(entry.Name(), ".pack")
-		sum, err := manifest.Digest("sha256:" + digits).Sum()
-		info, ierr := entry.Info()
-		if ok && err == nil && ierr == nil {
-			packs = append(packs, store.Pack{Sum: sum, Size: info.Size()})
-		}
+	if kept > 0 {
+		e.Log.Warn("packs that no job of the index needs were moved to damaged/", "packs", kept)
 	}
-	return packs, nil
+	return nil
 }

@@ -34,6 +34,7 @@ const (
 	SalvageDrop     Point = "salvage.drop"     // it goes
 	SalvageRename   Point = "salvage.rename"   // the new one takes its place
 	RebuildCommit   Point = "rebuild.commit"   // jobs that only their directories have are indexed
+	RebuildInputs   Point = "rebuild.inputs"   // and what their snapshots draw on is looked up
 	StoreBegin      Point = "store.begin"      // a transaction begins
 	StoreCommit     Point = "store.commit"     // it is committed
 	SubmitReceive   Point = "submit.receive"   // a submit has come whole
@@ -126,7 +127,7 @@ func Points() map[string][]Point {
 		"link": {LinkListen, LinkDial, LinkChannel},
 		"daemon": {
 			DaemonLock, DaemonID, DaemonStore, DaemonListen, SalvageKeep, SalvageTake, SalvageDrop, SalvageRename,
-			RebuildCommit, StoreBegin, StoreCommit, SubmitReceive, SpoolCreate, SpoolWrite,
+			RebuildCommit, RebuildInputs, StoreBegin, StoreCommit, SubmitReceive, SpoolCreate, SpoolWrite,
 			PackVerify, PackSync, PackRename, PackSyncDir, PackHold, PackCheck, SpecDir, SpecWrite, AcceptCommit, AcceptAnswer,
 			StartCommit, LaunchPrepare, LaunchStart, LaunchReady, FollowDial, FollowGreet, EndRead, EndCommit, LoseKill,
 			LoseRecord, CancelRecord, RequeueCommit, PriorityCommit, DrainCommit, RemoveCommit, RemovePack, RemoveAside,
