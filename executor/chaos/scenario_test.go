@@ -40,14 +40,15 @@ func scenarios() (map[failpoint.Point]scenario, map[string]scenario) {
 		{"start on a damaged database", damagedDatabase, laterStart}: {
 			failpoint.SalvageKeep, failpoint.SalvageTake, failpoint.SalvageDrop, failpoint.SalvageRename, failpoint.RebuildCommit,
 		},
-		{"start beside a running job", running, laterStart}: {failpoint.RecoverFollow},
-		{"lost job", running, loseJob}:                      {failpoint.LoseKill, failpoint.LoseRecord},
-		{"same inputs, forgotten", forgotten, daemonRun}:    {failpoint.PackHold},
-		{"queue", queued, leaveQueue}:                       {failpoint.StartCommit},
-		{"cancel in the queue", queued, cancelQueued}:       {failpoint.CancelRecord},
-		{"other priority", queued, prioritise}:              {failpoint.PriorityCommit},
-		{"pin", oneRun, pin}:                                {failpoint.PinMark, failpoint.PinCommit},
-		{"drain", oneRun, drain}:                            {failpoint.DrainCommit},
+		{"start without a database", forgottenQueue, laterStart}: {failpoint.RebuildInputs},
+		{"start beside a running job", running, laterStart}:      {failpoint.RecoverFollow},
+		{"lost job", running, loseJob}:                           {failpoint.LoseKill, failpoint.LoseRecord},
+		{"same inputs, forgotten", forgotten, daemonRun}:         {failpoint.PackHold},
+		{"queue", queued, leaveQueue}:                            {failpoint.StartCommit},
+		{"cancel in the queue", queued, cancelQueued}:            {failpoint.CancelRecord},
+		{"other priority", queued, prioritise}:                   {failpoint.PriorityCommit},
+		{"pin", oneRun, pin}:                                     {failpoint.PinMark, failpoint.PinCommit},
+		{"drain", oneRun, drain}:                                 {failpoint.DrainCommit},
 		{"remove", oneRun, remove}: {
 			failpoint.RemoveCommit, failpoint.RemovePack, failpoint.RemoveAside, failpoint.RemoveTree,
 		},
@@ -219,6 +220,16 @@ func queued(w *world) {
 		w.wrong("nothing is broken, and still the job does not run")
 	}
 	w.stopDaemon()
+}
+
+// forgottenQueue is queued whose database is gone.
+func forgottenQueue(w *world) {
+	queued(w)
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(w.data.Database() + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			w.wrong("%v", err)
+		}
+	}
 }
 
 func leaveQueue(w *world, armed string) {

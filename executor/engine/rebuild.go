@@ -8,12 +8,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/boot"
+	"github.com/cyclops-fpga/cyclops/executor/inputs"
 	"github.com/cyclops-fpga/cyclops/executor/store"
-	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
@@ -25,7 +24,7 @@ func (e *Engine) rebuild(ctx context.Context) error {
 	if !partial || err != nil {
 		return err
 	}
-	found, err := e.findJobs(ctx, few)
+	found, left, err := e.findJobs(ctx)
 	if err != nil {
 		return fmt.Errorf("unable to index jobs: %w", err)
 	}
@@ -41,90 +40,62 @@ func (e *Engine) rebuild(ctx context.Context) error {
 			}
 		}
 	}
-	if err := failpoint.Do(failpoint.RebuildCommit, func() error { return e.Store.Restore(ctx, numbered) }); err != nil {
+	if err := failpoint.Do(failpoint.RebuildCommit, func() error {
+		return e.Room.Use(func() error { return e.Store.Restore(ctx, numbered) })
+	}); err != nil {
 		return fmt.Errorf("unable to index jobs: %w", err)
 	}
 	if err := e.rebuildSnapshots(ctx); err != nil {
 		return err
 	}
+	if !few || left > 0 {
+		if err := e.keepPacks(ctx); err != nil {
+			return err
+		}
+	}
 	return e.Room.Use(func() error { return e.Store.Whole(ctx) })
 }
 
-// findJobs reads the jobs of jobs/ that the database lacks, in the order of their acceptance. If only
-// few can be missing, one of an earlier boot of which nothing but its document is there is taken for a
-// submit that a power cut ended: nobody was told that it was accepted, and it is not to be called lost.
-func (e *Engine) findJobs(ctx context.Context, few bool) ([]foundJob, error) {
-	entries, err := os.ReadDir(e.Data.Jobs())
+// findJobs reads the jobs of jobs/ that the database lacks, in the order of their acceptance, and says
+// how many it left out.
+func (e *Engine) findJobs(ctx context.Context) (found []foundJob, left int, err error) {
+	all, err := names(e.Data.Jobs())
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var found []foundJob
-	for _, entry := range entries {
-		if known, err := e.Store.Knows(ctx, entry.Name()); known || err != nil {
-			if err != nil {
-				return nil, err
-			}
+	unknown, err := e.Store.Unknown(ctx, all)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, name := range unknown {
+		f, err := e.readJob(name)
+		if errors.Is(err, errNoJob) {
 			continue
 		}
-		f, err := e.readJob(entry.Name())
+		if errors.As(err, new(*leftOut)) {
+			e.Log.Warn("a job is left out of the index", "job", name, "error", err)
+			left++
+			continue
+		}
 		if err != nil {
-			e.Log.Warn("a job is left out of the index", "job", entry.Name(), "error", err)
-			continue
-		}
-		if few && f.row.About.Boot == "" && e.Data.Bare(f.row.ID) {
-			continue
+			return nil, 0, err // left out now it would be left out for good
 		}
 		found = append(found, f)
 	}
 	slices.SortFunc(found, func(a, b foundJob) int { return a.row.Accepted.Compare(b.row.Accepted) })
-	return found, nil
+	return found, left, nil
 }
 
-type foundJob struct {
-	row store.Job
-	raw []byte
-}
-
-func (e *Engine) readJob(id string) (foundJob, error) {
-	var f foundJob
-	if !manifest.ValidID(id) {
-		return f, errors.New("its directory has no job's name")
-	}
-	var err error
-	if f.raw, err = os.ReadFile(e.Data.JobSpec(id)); err != nil {
-		return f, err
-	}
-	doc, err := decode(f.raw)
+// names returns what is in a directory, in order: of a million jobs nothing but that is kept in memory.
+func names(dir string) ([]string, error) {
+	f, err := os.Open(dir)
 	if err != nil {
-		return f, err
+		return nil, err
 	}
-	if doc.ID != id {
-		return f, fmt.Errorf("it holds job %s", doc.ID)
-	}
-	f.row = newJob(doc, manifest.SumOf(f.raw)).row
-	f.row.State = manifest.Running
-	_, err = os.Lstat(e.Data.Pinned(id))
-	f.row.About.Pinned = err == nil
-	data, err := os.ReadFile(e.Data.Manifest(id))
-	if errors.Is(err, os.ErrNotExist) {
-		info, err := os.Stat(e.Data.JobSpec(id))
-		if err == nil {
-			f.row.Accepted, f.row.Started = info.ModTime(), info.ModTime()
-			f.row.About.Boot = e.bootOf(info.ModTime())
-		}
-		return f, err
-	}
-	if err != nil {
-		return f, err
-	}
-	m, err := manifest.DecodeManifest(data)
-	if err != nil {
-		return f, err
-	}
-	f.row.Accepted = m.Accepted
-	takeOver(&f.row, m)
-	f.row.Record = manifest.SumOf(data)
-	return f, nil
+	defer f.Close()
+	all, err := f.Readdirnames(-1)
+	slices.Sort(all)
+	return all, err
 }
 
 // bootOf returns the id of the boot in which something was written, empty for an earlier one.
@@ -135,41 +106,41 @@ func (e *Engine) bootOf(at time.Time) string {
 	return e.Boot
 }
 
-// rebuildSnapshots finds out which packs the jobs' snapshots draw on. One that is not complete
-// any more is only sent again.
+// rebuildSnapshots finds out which packs the jobs' snapshots draw on. One that is not complete any
+// more is only sent again. Any other error ends the start: packs that nothing seems to name are swept.
 func (e *Engine) rebuildSnapshots(ctx context.Context) error {
-	packs, err := e.packFiles()
-	if err != nil {
-		return err
-	}
-	jobs, err := e.Store.Snapshots(ctx)
+	jobs, err := e.Store.Unresolved(ctx)
 	if err != nil {
 		return fmt.Errorf("unable to index snapshots: %w", err)
 	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	var restorer *inputs.Restorer
+	if err := e.Room.Use(func() (err error) { restorer, err = e.Inputs.Restorer(ctx); return err }); err != nil {
+		return fmt.Errorf("unable to index snapshots: %w", err)
+	}
 	for _, j := range jobs {
-		if _, err := e.Store.Snapshot(ctx, j.Snapshot); err == nil {
-			continue // looked at when it came
+		err := e.Room.Use(func() error { return restorer.Restore(ctx, j.Snapshot) })
+		if err != nil && !errors.Is(err, inputs.ErrIncomplete) {
+			return fmt.Errorf("unable to index snapshots: %w", err)
 		}
-		if err := e.Inputs.Restore(ctx, j.Snapshot, packs); err != nil {
+		if err != nil {
 			e.Log.Warn("the inputs of a job are gone", "job", j.ID, "error", err)
 		}
 	}
 	return nil
 }
 
-func (e *Engine) packFiles() ([]store.Pack, error) {
-	entries, err := os.ReadDir(e.Data.Packs())
+// keepPacks keeps the packs from the sweep that a job may need which is not in the index, because it
+// was left out or because nobody knows what the database had.
+func (e *Engine) keepPacks(ctx context.Context) error {
+	kept, err := e.Inputs.KeepFiles(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("unable to list packs: %w", err)
+		return fmt.Errorf("unable to keep packs: %w", err)
 	}
-	var packs []store.Pack
-	for _, entry := range entries {
-		digits, ok := strings.CutSuffix(entry.Name(), ".pack")
-		sum, err := manifest.Digest("sha256:" + digits).Sum()
-		info, ierr := entry.Info()
-		if ok && err == nil && ierr == nil {
-			packs = append(packs, store.Pack{Sum: sum, Size: info.Size()})
-		}
+	if kept > 0 {
+		e.Log.Warn("packs that no job of the index needs were moved to damaged/", "packs", kept)
 	}
-	return packs, nil
+	return nil
 }

@@ -228,16 +228,3 @@ func (in *Inputs) Upload(name string) (string, error) {
 	}
 	return filepath.Join(in.data.Incoming(), name), nil
 }
-
-// Restore records which of packs a snapshot draws on, if it is complete within them.
-func (in *Inputs) Restore(ctx context.Context, snapshot manifest.Sum, all []store.Pack) error {
-	c := &checker{}
-	drawn, err := in.check(ctx, c, snapshot, stock{more: all}, nil)
-	if err != nil {
-		return err
-	}
-	if len(c.missing) > 0 {
-		return fmt.Errorf("unable to restore snapshot %s: %d objects are missing", snapshot, len(c.missing))
-	}
-	return in.store.AddSnapshot(ctx, snapshot, drawn)
-}

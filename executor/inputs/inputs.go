@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/executor/packs"
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
@@ -225,27 +226,46 @@ func (in *Inputs) SweepFiles(ctx context.Context) error {
 	return nil
 }
 
+// KeepFiles moves the packs that the store does not know to damaged/, where no sweep deletes them: after
+// the database was lost, what is not named may be what a job needs that could not be read.
+func (in *Inputs) KeepFiles(ctx context.Context) (kept int, err error) {
+	unknown, err := in.unknown(ctx)
+	for _, p := range unknown {
+		if err := packs.SetAside(in.data, p.Sum); err != nil {
+			return kept, err
+		}
+		kept++
+	}
+	return kept, err
+}
+
 // unknown returns the packs in packs/ that the store does not know.
 func (in *Inputs) unknown(ctx context.Context) ([]store.Pack, error) {
-	packs, err := in.store.Packs(ctx)
+	rows, err := in.store.Packs(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("unable to list packs: %w", err)
 	}
 	known := map[manifest.Sum]bool{}
-	for _, p := range packs {
+	for _, p := range rows {
 		known[p.Sum] = true
 	}
+	all, err := in.files()
+	return slices.DeleteFunc(all, func(p store.Pack) bool { return known[p.Sum] }), err
+}
+
+// files returns the packs in packs/.
+func (in *Inputs) files() ([]store.Pack, error) {
 	entries, err := os.ReadDir(in.data.Packs())
 	if err != nil {
 		return nil, fmt.Errorf("unable to list packs: %w", err)
 	}
-	var unknown []store.Pack
+	var all []store.Pack
 	for _, e := range entries {
 		digits, ok := strings.CutSuffix(e.Name(), ".pack")
 		sum, err := manifest.Digest("sha256:" + digits).Sum()
-		if info, ierr := e.Info(); ok && err == nil && ierr == nil && !known[sum] {
-			unknown = append(unknown, store.Pack{Sum: sum, Size: info.Size()})
+		if info, ierr := e.Info(); ok && err == nil && ierr == nil && info.Mode().IsRegular() {
+			all = append(all, store.Pack{Sum: sum, Size: info.Size()})
 		}
 	}
-	return unknown, nil
+	return all, nil
 }

@@ -4,6 +4,7 @@ package inputs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -101,7 +102,8 @@ func (f *fixture) accept(root, base manifest.Sum, files ...string) string {
 	return id
 }
 
-func (f *fixture) files() int {
+// count is the number of packs that are there.
+func (f *fixture) count() int {
 	f.Helper()
 	entries, err := os.ReadDir(f.data.Packs())
 	if err != nil {
@@ -145,8 +147,8 @@ func TestCompactLeavesOnePackThatHoldsEverything(t *testing.T) {
 		}
 	}
 	// Only the last of the others was drawn on by nothing else.
-	if f.files() != MaxPacks+1 {
-		t.Errorf("%d packs are left", f.files())
+	if f.count() != MaxPacks+1 {
+		t.Errorf("%d packs are left", f.count())
 	}
 	if err := f.Compact(t.Context(), base); err != nil {
 		t.Errorf("again: %v", err)
@@ -162,13 +164,13 @@ func TestPinnedPacksGoWhenTheyAreReleased(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, freed, err := f.RemoveJobs(t.Context(), []string{id}, time.Now()); err != nil || freed[0] != 0 || f.files() != 1 {
-		t.Errorf("freed %v, %v, %d packs are left", freed, err, f.files())
+	if _, freed, err := f.RemoveJobs(t.Context(), []string{id}, time.Now()); err != nil || freed[0] != 0 || f.count() != 1 {
+		t.Errorf("freed %v, %v, %d packs are left", freed, err, f.count())
 	}
 	pins.Release()
 	pins.Release()
-	if f.files() != 0 {
-		t.Errorf("%d packs are left", f.files())
+	if f.count() != 0 {
+		t.Errorf("%d packs are left", f.count())
 	}
 }
 
@@ -191,8 +193,8 @@ func TestAPackThatIsNamedAgainStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.Release()
-	if f.files() != 2 {
-		t.Errorf("%d packs are left of the two that a job draws on", f.files())
+	if f.count() != 2 {
+		t.Errorf("%d packs are left of the two that a job draws on", f.count())
 	}
 }
 
@@ -224,8 +226,8 @@ func TestSweepFilesTakesPacksThatACrashLeft(t *testing.T) {
 	if _, err := packs.Accept(t.Context(), f.data, f.pack(other, "2")); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.SweepFiles(t.Context()); err != nil || f.files() != 1 {
-		t.Errorf("%d packs are left, %v", f.files(), err)
+	if err := f.SweepFiles(t.Context()); err != nil || f.count() != 1 {
+		t.Errorf("%d packs are left, %v", f.count(), err)
 	}
 }
 
@@ -240,4 +242,109 @@ func TestLyingTreesAreRefused(t *testing.T) {
 	if _, _, err := f.Gather(t.Context(), Request{Job: manifest.NewID(), Snapshot: e.Sum, Files: []string{f.pack(data, "1")}}); err == nil {
 		t.Error("a file of 1 byte was taken for one of 99")
 	}
+}
+
+// forget has the database know nothing, as where it was lost.
+func (f *fixture) forget() {
+	f.Helper()
+	all, err := f.files()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, p := range all {
+		if err := f.store.Forget(f.Context(), p); err != nil {
+			f.Fatal(err)
+		}
+	}
+}
+
+// One pack that did not open cost every snapshot what it drew on, and a host of many packs had not the
+// files to open them all.
+func TestADamagedPackCostsNoOtherSnapshotWhatItDrawsOn(t *testing.T) {
+	f := newFixture(t)
+	var roots []manifest.Sum
+	for i := range 3 {
+		content := fmt.Sprint("content ", i)
+		root, data := f.tree(map[string]string{"f": content})
+		f.accept(root, manifest.Sum{}, f.pack(data, content))
+		roots = append(roots, root)
+	}
+	f.flip(roots[0], -50) // in its footer: it does not open
+	f.flip(roots[1], 40)  // in a frame: it opens
+	f.forget()
+	before := openFiles(t)
+	r, err := f.Restorer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := openFiles(t); n > before {
+		t.Errorf("%d files are open beside the %d of before", n-before, before)
+	}
+	for i, root := range roots {
+		if err := r.Restore(t.Context(), root); errors.Is(err, ErrIncomplete) != (i < 2) || err != nil && i == 2 {
+			t.Errorf("snapshot %d: %v", i, err)
+		}
+	}
+	set, _ := os.ReadDir(f.data.Damaged())
+	if len(set) != 2 || f.count() != 1 {
+		t.Errorf("%d packs were set aside, %d are left", len(set), f.count())
+	}
+}
+
+// A pack that cannot be read now may be sound: what draws on it is not to be called incomplete.
+func TestAPackThatCannotBeReadIsNotCalledDamaged(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	root, data := f.tree(map[string]string{"f": "1"})
+	f.accept(root, manifest.Sum{}, f.pack(data, "1"))
+	sums, pins, err := f.Snapshot(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pins.Release()
+	f.forget()
+	r, err := f.Restorer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := f.data.Pack(sums[0]) + ".away"
+	if err := os.Rename(f.data.Pack(sums[0]), away); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Restore(t.Context(), root); err == nil || errors.Is(err, ErrIncomplete) {
+		t.Errorf("unread: %v", err)
+	}
+	if err := os.Rename(away, f.data.Pack(sums[0])); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Restore(t.Context(), root); err != nil {
+		t.Errorf("read: %v", err)
+	}
+}
+
+// flip changes a byte of the one pack that a snapshot draws on; at counts from the end if it is negative.
+func (f *fixture) flip(root manifest.Sum, at int) {
+	f.Helper()
+	sums, pins, err := f.Snapshot(f.Context(), root)
+	if err != nil {
+		f.Fatal(err)
+	}
+	pins.Release()
+	data, err := os.ReadFile(f.data.Pack(sums[0]))
+	if err != nil {
+		f.Fatal(err)
+	}
+	data[(at+len(data))%len(data)] ^= 1
+	if err := os.WriteFile(f.data.Pack(sums[0]), data, 0o600); err != nil {
+		f.Fatal(err)
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
 }

@@ -60,6 +60,35 @@ func (s *Set) Add(data layout.Data, sum manifest.Sum) error {
 	return nil
 }
 
+// AddClosed is Add of a pack whose file is open only while it is read: a host may have more packs than a
+// process may have files.
+func (s *Set) AddClosed(data layout.Data, sum manifest.Sum) error {
+	f := closedFile(data.Pack(sum))
+	info, err := os.Stat(string(f))
+	if err != nil {
+		return fmt.Errorf("unable to open pack: %w", err)
+	}
+	r, err := s.cache.Open(f, info.Size())
+	if err != nil {
+		return fmt.Errorf("unable to open pack %s: %w", sum, err)
+	}
+	s.readers, s.sums[sum] = append(s.readers, r), true
+	return nil
+}
+
+// closedFile is the path of a file that is opened for each read.
+type closedFile string
+
+// ReadAt implements io.ReaderAt.
+func (c closedFile) ReadAt(p []byte, at int64) (int, error) {
+	f, err := os.Open(string(c))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return f.ReadAt(p, at)
+}
+
 func openFile(c *pack.Cache, f *os.File) (*pack.Reader, error) {
 	info, err := f.Stat()
 	if err != nil {

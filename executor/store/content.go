@@ -67,9 +67,9 @@ func addSnapshot(ctx context.Context, tx *sql.Tx, snapshot manifest.Sum, packs [
 	return nil
 }
 
-// AddSnapshot records durably that snapshot is complete within packs.
+// AddSnapshot records that snapshot is complete within packs. The next durable commit makes it so too.
 func (s *Store) AddSnapshot(ctx context.Context, snapshot manifest.Sum, packs []Pack) error {
-	return s.commit(ctx, func(tx *sql.Tx) error { return addSnapshot(ctx, tx, snapshot, packs) })
+	return s.note(ctx, func(tx *sql.Tx) error { return addSnapshot(ctx, tx, snapshot, packs) })
 }
 
 // Hold keeps packs for a job that is to be submitted, until HoldTime after now.

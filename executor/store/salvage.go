@@ -260,7 +260,8 @@ func (s *Store) EachEnded(ctx context.Context, do func(Job) error) error {
 	}
 }
 
-// Snapshots returns a job for each snapshot.
-func (s *Store) Snapshots(ctx context.Context) (all []Job, err error) {
-	return s.query(ctx, `SELECT `+selected+` FROM jobs WHERE seq IN (SELECT max(seq) FROM jobs WHERE snapshot IS NOT NULL GROUP BY snapshot) AND `+soundJob()+` ORDER BY seq`)
+// Unresolved returns a job for each snapshot of which it is not known what it draws on.
+func (s *Store) Unresolved(ctx context.Context) (all []Job, err error) {
+	return s.query(ctx, `SELECT `+selected+` FROM jobs WHERE seq IN (SELECT max(seq) FROM jobs WHERE snapshot IS NOT NULL
+		AND snapshot NOT IN (SELECT sum FROM snapshots) GROUP BY snapshot) AND `+soundJob()+` ORDER BY seq`)
 }
