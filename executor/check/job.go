@@ -55,6 +55,11 @@ func (c *checker) look(ctx context.Context, j store.Job) error {
 	if m == nil {
 		return nil // the disk was full when it ended: the row is its record
 	}
+	if m.State != j.State {
+		if err := c.correct(ctx, &j, m); err != nil {
+			return err
+		}
+	}
 	damaged, err := c.artifacts(ctx, j, m)
 	if err != nil || len(damaged) == 0 {
 		return err
@@ -120,7 +125,7 @@ func (c *checker) manifest(j store.Job) (m *manifest.Manifest, wrong string, err
 	}
 	c.report.Bytes += int64(len(data))
 	m, err = manifest.DecodeManifest(data)
-	if errors.As(err, new(*manifest.VersionError)) && (j.Record.IsZero() || manifest.SumOf(data) == j.Record) {
+	if version, ok := errors.AsType[*manifest.VersionError](err); ok && version.Later() && (j.Record.IsZero() || manifest.SumOf(data) == j.Record) {
 		return nil, "", err
 	}
 	if !j.Record.IsZero() && manifest.SumOf(data) != j.Record {
@@ -129,13 +134,28 @@ func (c *checker) manifest(j store.Job) (m *manifest.Manifest, wrong string, err
 	if err != nil {
 		return nil, err.Error(), nil
 	}
-	if m.Job == j.ID && j.State == manifest.Lost && j.Record.IsZero() {
-		j.State = m.State // it could not be read when the job was given up: it knows better than the row
-	}
-	if m.Job != j.ID || m.State != j.State {
+	if m.Job != j.ID || m.State != j.State && j.State != manifest.Lost {
 		return nil, fmt.Sprintf("it is of job %s, which is %s", m.Job, m.State), nil
 	}
 	return m, "", nil
+}
+
+// correct tells of a row that calls a job lost whose record says how it ended: the executor that wrote the row could not
+// read the record, as one of a later version. Taking the record for damaged would lose the job for good.
+func (c *checker) correct(ctx context.Context, j *store.Job, m *manifest.Manifest) error {
+	f := api.CheckFinding{
+		Kind: "job", Name: "jobs/" + j.ID, Wrong: fmt.Sprintf("the database calls it %s, and its manifest %s", j.State, m.State),
+		Help: "its manifest is believed",
+	}
+	if c.Repair {
+		j.TakeOver(m)
+		if err := c.Store.End(ctx, *j); err != nil {
+			return err
+		}
+		f.Done = "written again from its manifest"
+	}
+	c.found(f)
+	return nil
 }
 
 // artifacts compares files with what the manifest says of them, and returns what is wrong by name.
