@@ -168,8 +168,8 @@ func (c *checker) artifacts(ctx context.Context, j store.Job, m *manifest.Manife
 	damaged := map[string]string{}
 	for i := range m.Artifacts {
 		a := &m.Artifacts[i]
-		if a.Volatile || a.Kind == manifest.KindSymlink {
-			continue // what later jobs may change, and what has no bytes
+		if a.Volatile {
+			continue // later jobs may change it
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -206,6 +206,8 @@ func (c *checker) artifact(id string, a *manifest.Artifact) (wrong string, err e
 		return "it is gone", nil
 	case err != nil:
 		return "", err
+	case a.Kind == manifest.KindSymlink:
+		return linked(path, info, a)
 	case !info.Mode().IsRegular():
 		return "it is no file", nil
 	case info.Size() != a.Size:
@@ -216,6 +218,18 @@ func (c *checker) artifact(id string, a *manifest.Artifact) (wrong string, err e
 	sum, _, err := c.sumOf(path)
 	if err == nil && sum.Digest() != a.Digest {
 		wrong = "its bytes are not those that the manifest lists"
+	}
+	return wrong, err
+}
+
+// linked says what is wrong with a symlink, which has its target for bytes.
+func linked(path string, info fs.FileInfo, a *manifest.Artifact) (wrong string, err error) {
+	if info.Mode()&fs.ModeSymlink == 0 {
+		return "it is no symlink", nil
+	}
+	target, err := os.Readlink(path)
+	if err == nil && (target != a.Target || manifest.SumOf([]byte(target)).Digest() != a.Digest) {
+		wrong = fmt.Sprintf("it leads to %q, not to %q", target, a.Target)
 	}
 	return wrong, err
 }

@@ -105,25 +105,33 @@ func (c *checker) outputs(id string) ([]manifest.Artifact, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		sum, n, err := c.sumOf(p)
-		if err != nil {
+		if err != nil || !d.Type().IsRegular() && d.Type() != fs.ModeSymlink {
 			return err
 		}
 		rel, err := filepath.Rel(root, p)
 		if err != nil {
 			return err
 		}
-		name := filepath.ToSlash(rel)
-		list = append(list, manifest.Artifact{
-			Name: name, Path: path.Join("artifacts", name), Kind: manifest.KindOutput, MediaType: "application/octet-stream",
-			Size: n, Digest: sum.Digest(), Mode: 0o644,
-		})
-		return nil
+		a, err := c.output(p, d.Type())
+		a.Name = filepath.ToSlash(rel)
+		a.Path = path.Join("artifacts", a.Name)
+		list = append(list, a)
+		return err
 	})
 	return list, err
+}
+
+// output is what the file itself says of an output.
+func (c *checker) output(file string, kind fs.FileMode) (manifest.Artifact, error) {
+	if kind == fs.ModeSymlink {
+		target, err := os.Readlink(file)
+		return manifest.Artifact{
+			Kind: manifest.KindSymlink, MediaType: "inode/symlink", Target: target,
+			Size: int64(len(target)), Digest: manifest.SumOf([]byte(target)).Digest(), Mode: 0o777,
+		}, err
+	}
+	sum, n, err := c.sumOf(file)
+	return manifest.Artifact{Kind: manifest.KindOutput, MediaType: "application/octet-stream", Size: n, Digest: sum.Digest(), Mode: 0o644}, err
 }
 
 // logs puts the log and its index, made whole, into a record.
