@@ -224,10 +224,7 @@ func (s *tuiClient) Verify(ctx context.Context, ref tui.Ref, told func(name stri
 	}
 	defer files.Close()
 	for _, a := range m.Artifacts {
-		if a.Kind == manifest.KindSymlink {
-			continue
-		}
-		err := fetch.Copy(ctx, files, a, io.Discard)
+		err := fetch.Verify(ctx, files, a)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

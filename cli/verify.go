@@ -3,10 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
-	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/remote/fetch"
 )
 
@@ -21,20 +19,16 @@ func (app *App) verify(ctx context.Context, hostFlag, word string) error {
 	if err != nil {
 		return err
 	}
-	bad, read := 0, 0
+	bad := 0
 	for _, a := range m.Artifacts {
-		if a.Kind == manifest.KindSymlink {
-			continue
-		}
-		read++
-		if err := fetch.Copy(ctx, from.source, a, io.Discard); err != nil {
+		if err := fetch.Verify(ctx, from.source, a); err != nil {
 			bad++
 			app.warn("%s: %v", a.Name, err)
 		}
 	}
 	if bad > 0 {
-		return api.Errorf(api.Corrupt, "", "%d of %d artifacts of job %s do not match the manifest", bad, read, m.Job)
+		return api.Errorf(api.Corrupt, "", "%d of %d artifacts of job %s do not match the manifest", bad, len(m.Artifacts), m.Job)
 	}
-	fmt.Fprintf(app.Out, "%s match the manifest of job %s\n", count(read, "artifact", "artifacts"), m.Job)
+	fmt.Fprintf(app.Out, "%s match the manifest of job %s\n", count(len(m.Artifacts), "artifact", "artifacts"), m.Job)
 	return nil
 }

@@ -24,6 +24,9 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("unable to read %s of version %d: this Cyclops reads up to version %d", e.Document, e.Have, e.Want)
 }
 
+// Later tells whether a later Cyclops wrote the document; no version is below 1, so that anything else is damage.
+func (e *VersionError) Later() bool { return e.Have > e.Want }
+
 // DecodeManifest reads a Manifest of any version up to this code's own. Unknown fields are ignored.
 func DecodeManifest(data []byte) (*Manifest, error) {
 	m := new(Manifest)

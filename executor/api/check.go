@@ -15,7 +15,7 @@ type CheckReport struct {
 
 // CheckFinding is one thing that is not as it was written.
 type CheckFinding struct {
-	Kind  string `json:"kind"` // database, row, pack, document, manifest, log, artifact
+	Kind  string `json:"kind"` // database, row, pack, job, document, manifest, log, artifact, version
 	Name  string `json:"name"`
 	Wrong string `json:"wrong"`          // for people
 	Help  string `json:"help,omitempty"` // what can be done

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -54,11 +55,14 @@ func blows() (all []*blow) {
 	var targets []blow
 	for _, role := range slices.Sorted(maps.Keys(points)) {
 		for _, point := range points[role] {
-			story, ok := stories[point]
-			if !ok {
-				story = first[role]
+			of := stories[point]
+			if len(of) == 0 {
+				of = []scenario{first[role]}
 			}
-			targets = append(targets, blow{role: role, point: point, story: story})
+			slices.SortFunc(of, func(a, b scenario) int { return strings.Compare(a.name, b.name) })
+			for _, story := range of {
+				targets = append(targets, blow{role: role, point: point, story: story, several: len(of) > 1})
+			}
 		}
 	}
 	few := settings().points > 0
@@ -83,18 +87,23 @@ func blows() (all []*blow) {
 
 // blow is one case of the matrix.
 type blow struct {
-	role   string
-	point  failpoint.Point
-	fault  fault
-	story  scenario
-	server *sshtest.Server
-	seen   map[int]bool // processes that a pause was ended for
-	others []<-chan struct{}
+	role  string
+	point failpoint.Point
+	fault fault
+	story scenario
+	// several: the point has other stories too.
+	several bool
+	server  *sshtest.Server
+	seen    map[int]bool // processes that a pause was ended for
+	others  []<-chan struct{}
 }
 
 // strike runs a case as a subtest, unless an earlier run of the report has it.
 func strike(t *testing.T, b *blow) {
 	name := fmt.Sprintf("%s/%s=%s%s", b.role, b.point, b.fault.name, b.fault.then)
+	if b.several {
+		name += ", " + b.story.name
+	}
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
 		if open(t).done("matrix/" + name) {

@@ -8,9 +8,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
@@ -24,14 +26,17 @@ type scenario struct {
 
 // scenarios says which story reaches which points; what no story names is reached by the first run of
 // its role.
-func scenarios() (map[failpoint.Point]scenario, map[string]scenario) {
-	by := map[failpoint.Point]scenario{}
+func scenarios() (map[failpoint.Point][]scenario, map[string]scenario) {
+	by := map[failpoint.Point][]scenario{}
 	for s, points := range map[*scenario][]failpoint.Point{
 		{"upload", upload, clientRun}:        {failpoint.ClientUpload},
 		{"large output", nothing, largeRun}:  {failpoint.ClientFetched},
 		{"first start", nothing, firstStart}: {failpoint.DaemonID, failpoint.SchemaCommit},
 		{"repair of a record", damagedRecord, repair}: {
 			failpoint.CheckAside, failpoint.CheckIndex, failpoint.CheckRecord, failpoint.CheckCommit,
+		},
+		{"repair of an output", damagedOutput, repairOutput}: {
+			failpoint.CheckAside, failpoint.CheckDoubt, failpoint.CheckRecord, failpoint.CheckCommit,
 		},
 		{"later start", oneRun, laterStart}: {
 			failpoint.DaemonLock, failpoint.DaemonStore, failpoint.DaemonListen, failpoint.RecoverSweep, failpoint.RecoverRead,
@@ -57,7 +62,7 @@ func scenarios() (map[failpoint.Point]scenario, map[string]scenario) {
 		{"start of which nothing came", vainStart, laterStart}: {failpoint.RequeueCommit},
 	} {
 		for _, p := range points {
-			by[p] = *s
+			by[p] = append(by[p], *s)
 		}
 	}
 	return by, map[string]scenario{
@@ -71,8 +76,10 @@ func nothing(*world) {}
 func oneDaemon(w *world) { w.daemon("") }
 
 // oneRun is a job that has ended before, in a daemon that has too.
-func oneRun(w *world) {
-	j := w.job(told{name: "before", code: 7})
+func oneRun(w *world) { oneRunOf(w, told{name: "before", code: 7}) }
+
+func oneRunOf(w *world, what told) {
+	j := w.job(what)
 	w.submit(j, "", "--isolated")
 	if r := w.cyclops("wait", j.id); r.code != 7 {
 		w.wrong("nothing is broken, and still: %v", r)
@@ -112,6 +119,37 @@ func repair(w *world, armed string) {
 	w.start(w.dir, armed, "executor", "check", "--repair", "--data", string(w.data)).finish()
 	if r := w.start(w.dir, "", "executor", "check", "--repair", "--data", string(w.data)).finish(); r.code != 0 {
 		w.wrong("nothing is broken any more, and still: %v", r)
+	}
+}
+
+// damagedOutput is oneRun of two outputs, of which one has a byte that it had not.
+func damagedOutput(w *world) {
+	oneRunOf(w, told{name: "before", code: 7, bytes: 1000})
+	j := w.jobs[0]
+	j.other = true // it lacks an output from now on
+	file := filepath.Join(w.data.Artifacts(j.id), "out", "before.txt")
+	data, err := os.ReadFile(file)
+	if err == nil {
+		data[len(data)/2] ^= 1
+		err = os.WriteFile(file, data, 0o600)
+	}
+	if err != nil {
+		w.wrong("%v", err)
+	}
+}
+
+// repairOutput is repair of a record that is sound but for one output: all else that it says must stay, and the index
+// does not know that.
+func repairOutput(w *world, armed string) {
+	repair(w, armed)
+	data, err := os.ReadFile(w.data.Manifest(w.jobs[0].id))
+	m := &manifest.Manifest{}
+	if err == nil {
+		m, err = manifest.DecodeManifest(data)
+	}
+	fresh := slices.ContainsFunc(m.Artifacts, func(a manifest.Artifact) bool { return a.Name == "out/before.big" && a.Fresh })
+	if err != nil || !fresh || len(m.Artifacts) != 3 || !strings.Contains(string(data), "before.txt: ") {
+		w.wrong("the record was not mended but made anew: %v, %s", err, data)
 	}
 }
 

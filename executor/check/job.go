@@ -55,11 +55,21 @@ func (c *checker) look(ctx context.Context, j store.Job) error {
 	if m == nil {
 		return nil // the disk was full when it ended: the row is its record
 	}
-	damaged, err := c.artifacts(ctx, j, m)
-	if err != nil || len(damaged) == 0 {
-		return err
+	if m.State != j.State {
+		if err := c.correct(ctx, &j, m); err != nil {
+			return err
+		}
 	}
-	return c.mendArtifacts(ctx, j, m, damaged)
+	damaged, err := c.artifacts(ctx, j, m)
+	switch {
+	case err != nil:
+		return err
+	case len(damaged) > 0:
+		return c.mendArtifacts(ctx, j, m, damaged)
+	case c.Repair && j.Record.IsZero():
+		return c.vouch(ctx, j) // a repair was cut short, or an older executor wrote the row
+	}
+	return nil
 }
 
 // document compares the two copies of a job's document with the digest in its row.
@@ -120,7 +130,7 @@ func (c *checker) manifest(j store.Job) (m *manifest.Manifest, wrong string, err
 	}
 	c.report.Bytes += int64(len(data))
 	m, err = manifest.DecodeManifest(data)
-	if errors.As(err, new(*manifest.VersionError)) && (j.Record.IsZero() || manifest.SumOf(data) == j.Record) {
+	if version, ok := errors.AsType[*manifest.VersionError](err); ok && version.Later() && (j.Record.IsZero() || manifest.SumOf(data) == j.Record) {
 		return nil, "", err
 	}
 	if !j.Record.IsZero() && manifest.SumOf(data) != j.Record {
@@ -129,13 +139,28 @@ func (c *checker) manifest(j store.Job) (m *manifest.Manifest, wrong string, err
 	if err != nil {
 		return nil, err.Error(), nil
 	}
-	if m.Job == j.ID && j.State == manifest.Lost && j.Record.IsZero() {
-		j.State = m.State // it could not be read when the job was given up: it knows better than the row
-	}
-	if m.Job != j.ID || m.State != j.State {
+	if m.Job != j.ID || m.State != j.State && j.State != manifest.Lost {
 		return nil, fmt.Sprintf("it is of job %s, which is %s", m.Job, m.State), nil
 	}
 	return m, "", nil
+}
+
+// correct tells of a row that calls a job lost whose record says how it ended: the executor that wrote the row could not
+// read the record, as one of a later version. Taking the record for damaged would lose the job for good.
+func (c *checker) correct(ctx context.Context, j *store.Job, m *manifest.Manifest) error {
+	f := api.CheckFinding{
+		Kind: "job", Name: "jobs/" + j.ID, Wrong: fmt.Sprintf("the database calls it %s, and its manifest %s", j.State, m.State),
+		Help: "its manifest is believed",
+	}
+	if c.Repair {
+		j.TakeOver(m)
+		if err := c.Store.End(ctx, *j); err != nil {
+			return err
+		}
+		f.Done = "written again from its manifest"
+	}
+	c.found(f)
+	return nil
 }
 
 // artifacts compares files with what the manifest says of them, and returns what is wrong by name.
@@ -143,8 +168,8 @@ func (c *checker) artifacts(ctx context.Context, j store.Job, m *manifest.Manife
 	damaged := map[string]string{}
 	for i := range m.Artifacts {
 		a := &m.Artifacts[i]
-		if a.Volatile || a.Kind == manifest.KindSymlink {
-			continue // what later jobs may change, and what has no bytes
+		if a.Volatile {
+			continue // later jobs may change it
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -181,6 +206,8 @@ func (c *checker) artifact(id string, a *manifest.Artifact) (wrong string, err e
 		return "it is gone", nil
 	case err != nil:
 		return "", err
+	case a.Kind == manifest.KindSymlink:
+		return linked(path, info, a)
 	case !info.Mode().IsRegular():
 		return "it is no file", nil
 	case info.Size() != a.Size:
@@ -191,6 +218,18 @@ func (c *checker) artifact(id string, a *manifest.Artifact) (wrong string, err e
 	sum, _, err := c.sumOf(path)
 	if err == nil && sum.Digest() != a.Digest {
 		wrong = "its bytes are not those that the manifest lists"
+	}
+	return wrong, err
+}
+
+// linked says what is wrong with a symlink, which has its target for bytes.
+func linked(path string, info fs.FileInfo, a *manifest.Artifact) (wrong string, err error) {
+	if info.Mode()&fs.ModeSymlink == 0 {
+		return "it is no symlink", nil
+	}
+	target, err := os.Readlink(path)
+	if err == nil && (target != a.Target || manifest.SumOf([]byte(target)).Digest() != a.Digest) {
+		wrong = fmt.Sprintf("it leads to %q, not to %q", target, a.Target)
 	}
 	return wrong, err
 }

@@ -29,25 +29,33 @@ const damagedExtra = "damaged"
 func (c *checker) mendManifest(ctx context.Context, j store.Job, wrong string) error {
 	f := api.CheckFinding{Kind: "manifest", Name: "jobs/" + j.ID + "/manifest.json", Wrong: wrong, Help: "it is written again from the database and from the files that are there"}
 	if c.Repair {
-		if err := c.setAside(c.Data.Manifest(j.ID)); err != nil {
-			return err
-		}
-		f.Done = "set aside in damaged/ and written again"
-		m, err := c.again(ctx, j)
-		switch {
-		case err == nil:
-			err = c.write(ctx, j, m)
-		case store.IsDamaged(err) || errors.Is(err, store.ErrNotFound):
-			f.Done = "set aside in damaged/; without its document only the database tells how it ended"
-			j.Record = manifest.Sum{}
-			err = c.Store.SetRecord(ctx, j)
-		}
-		if err != nil {
+		var err error
+		if f.Done, err = c.replaceManifest(ctx, j); err != nil {
 			return err
 		}
 	}
 	c.found(f)
 	return nil
+}
+
+// replaceManifest puts another record in the place of a damaged one, which stays there until then: a disk that has no room
+// for the other must not leave the job without any. It says for people what was done.
+func (c *checker) replaceManifest(ctx context.Context, j store.Job) (done string, err error) {
+	m, err := c.again(ctx, j)
+	if store.IsDamaged(err) || errors.Is(err, store.ErrNotFound) {
+		if err := c.setAside(c.Data.Manifest(j.ID)); err != nil {
+			return "", err
+		}
+		j.Record = manifest.Sum{}
+		return "set aside in damaged/; without its document only the database tells how it ended", c.Store.SetRecord(ctx, j)
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := c.aside(c.Data.Manifest(j.ID), durable.KeepAside); err != nil {
+		return "", err
+	}
+	return "set aside in damaged/ and written again", c.write(ctx, j, m)
 }
 
 // again makes a record from what the database knows of a job. What it does not know, as how fresh
@@ -97,25 +105,33 @@ func (c *checker) outputs(id string) ([]manifest.Artifact, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		sum, n, err := c.sumOf(p)
-		if err != nil {
+		if err != nil || !d.Type().IsRegular() && d.Type() != fs.ModeSymlink {
 			return err
 		}
 		rel, err := filepath.Rel(root, p)
 		if err != nil {
 			return err
 		}
-		name := filepath.ToSlash(rel)
-		list = append(list, manifest.Artifact{
-			Name: name, Path: path.Join("artifacts", name), Kind: manifest.KindOutput, MediaType: "application/octet-stream",
-			Size: n, Digest: sum.Digest(), Mode: 0o644,
-		})
-		return nil
+		a, err := c.output(p, d.Type())
+		a.Name = filepath.ToSlash(rel)
+		a.Path = path.Join("artifacts", a.Name)
+		list = append(list, a)
+		return err
 	})
 	return list, err
+}
+
+// output is what the file itself says of an output.
+func (c *checker) output(file string, kind fs.FileMode) (manifest.Artifact, error) {
+	if kind == fs.ModeSymlink {
+		target, err := os.Readlink(file)
+		return manifest.Artifact{
+			Kind: manifest.KindSymlink, MediaType: "inode/symlink", Target: target,
+			Size: int64(len(target)), Digest: manifest.SumOf([]byte(target)).Digest(), Mode: 0o777,
+		}, err
+	}
+	sum, n, err := c.sumOf(file)
+	return manifest.Artifact{Kind: manifest.KindOutput, MediaType: "application/octet-stream", Size: n, Digest: sum.Digest(), Mode: 0o644}, err
 }
 
 // logs puts the log and its index, made whole, into a record.
@@ -173,16 +189,32 @@ func (c *checker) mendArtifacts(ctx context.Context, j store.Job, m *manifest.Ma
 			return err
 		}
 	}
-	return c.write(ctx, j, m)
+	return c.rewrite(ctx, j, m)
 }
 
 func ownLog(id, name string) bool { return name == id+".log" || name == id+".log.idx" }
+
+// rewrite puts a record in the place of a sound one. Meanwhile the row vouches for neither, and the one that is there is
+// believed: a repair that was cut short between the two would take the new one for damaged, and make another of what
+// the row knows, which is less.
+func (c *checker) rewrite(ctx context.Context, j store.Job, m *manifest.Manifest) error {
+	j.Record = manifest.Sum{}
+	if err := failpoint.Do(failpoint.CheckDoubt, func() error { return c.Store.SetRecord(ctx, j) }); err != nil {
+		return err
+	}
+	return c.write(ctx, j, m)
+}
 
 // write makes a record durable and notes its digest.
 func (c *checker) write(ctx context.Context, j store.Job, m *manifest.Manifest) error {
 	if err := failpoint.Do(failpoint.CheckRecord, func() error { return supervise.WriteManifest(c.Data, m) }); err != nil {
 		return err
 	}
+	return c.vouch(ctx, j)
+}
+
+// vouch notes the digest of the record that is there.
+func (c *checker) vouch(ctx context.Context, j store.Job) error {
 	data, err := os.ReadFile(c.Data.Manifest(j.ID))
 	if err != nil {
 		return err
@@ -192,12 +224,15 @@ func (c *checker) write(ctx context.Context, j store.Job, m *manifest.Manifest) 
 }
 
 // setAside moves a file to damaged/, under the path that it had.
-func (c *checker) setAside(file string) error {
+func (c *checker) setAside(file string) error { return c.aside(file, durable.SetAside) }
+
+// aside hands a file and the place for it in damaged/ to put. One that is gone is none.
+func (c *checker) aside(file string, put func(file, to string) error) error {
 	rel, err := filepath.Rel(string(c.Data), file)
 	if err != nil {
 		return err
 	}
-	err = failpoint.Do(failpoint.CheckAside, func() error { return durable.SetAside(file, filepath.Join(c.Data.Damaged(), rel)) })
+	err = failpoint.Do(failpoint.CheckAside, func() error { return put(file, filepath.Join(c.Data.Damaged(), rel)) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -63,7 +63,8 @@ func TestCheckLeavesAManifestOfALaterVersion(t *testing.T) {
 }
 
 // A job whose manifest could not be read for a while is called lost; check --repair then took the
-// manifest, which tells how it ended, for damaged.
+// manifest, which tells how it ended, for damaged. So it did with one that the executor of that time noted the digest
+// of and could not read, as it was of a later version.
 func TestCheckBelievesTheManifestOfAJobCalledLost(t *testing.T) {
 	t.Parallel()
 	k := keepJobs(t)
@@ -72,17 +73,28 @@ func TestCheckBelievesTheManifestOfAJobCalledLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	edit(t, k.data, k.jobs[1], func(s *store.Store, j store.Job) error {
-		j.State, j.ExitCode, j.Record = manifest.Lost, nil, manifest.Sum{}
-		return s.End(t.Context(), j)
-	})
-	r, _ := checkIt(t, k.data, "--repair")
-	stop(t, k.data)
-	if len(r.Findings) != 0 {
-		t.Errorf("check found %+v", r.Findings)
-	}
-	if kept, err := os.ReadFile(path); err != nil || !bytes.Equal(kept, before) {
-		t.Errorf("it is another now: %v", err)
+	for _, record := range []manifest.Sum{{}, manifest.SumOf(before)} {
+		edit(t, k.data, k.jobs[1], func(s *store.Store, j store.Job) error {
+			j.State, j.ExitCode, j.Reason, j.Record = manifest.Lost, nil, "its manifest cannot be read", record
+			return s.End(t.Context(), j)
+		})
+		r, code := checkIt(t, k.data, "--repair")
+		stop(t, k.data)
+		if len(r.Findings) != 1 || r.Findings[0].Kind != "job" || r.Findings[0].Done == "" || code != 0 {
+			t.Errorf("check found %+v, exit code %d", r.Findings, code)
+		}
+		if kept, err := os.ReadFile(path); err != nil || !bytes.Equal(kept, before) {
+			t.Errorf("it is another now: %v", err)
+		}
+		edit(t, k.data, k.jobs[1], func(_ *store.Store, j store.Job) error {
+			if j.State != manifest.Failed || j.ExitCode == nil || *j.ExitCode != 1 || j.Reason == "its manifest cannot be read" {
+				t.Errorf("the row says %+v", j)
+			}
+			return nil
+		})
+		if r, _ := checkIt(t, k.data); len(r.Findings) != 0 {
+			t.Errorf("afterwards: %+v", r.Findings)
+		}
 	}
 }
 

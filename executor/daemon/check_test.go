@@ -34,7 +34,7 @@ func keepJobs(t *testing.T) *kept {
 	h.start()
 	k := &kept{data: h.data}
 	for i := range 3 {
-		j := job(fmt.Sprintf("echo out %d; cat in >&2; echo %d > built.rpt; exit %d", i, i, i), fmt.Sprint("w", i))
+		j := job(fmt.Sprintf("echo out %d; cat in >&2; echo %d > built.rpt; ln -sf built.rpt latest; exit %d", i, i, i), fmt.Sprint("w", i))
 		c := h.inline(j, newTree(t, map[string]string{"in": strings.Repeat(fmt.Sprint("input ", i, "\n"), 20)}), nil, everything)
 		if err := c.drain(); err != nil {
 			t.Fatal(err)
@@ -119,6 +119,44 @@ func TestEachChangedByteIsFound(t *testing.T) {
 		}
 		spoil(t, path, sound, func(b []byte) []byte { return b })
 	}
+}
+
+// spoilLink has a symlink lead elsewhere, or nowhere if that is empty.
+func spoilLink(t *testing.T, path, target string) {
+	t.Helper()
+	err := os.Remove(path)
+	if err == nil && target != "" {
+		err = os.Symlink(target, path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A symlink among the outputs could lead anywhere, or be gone, and a check found nothing.
+func TestEachChangedByteOfASymlinkIsFound(t *testing.T) {
+	t.Parallel()
+	k := keepJobs(t)
+	s, err := store.OpenBeside(t.Context(), k.data.Database())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	path, sound := filepath.Join(k.data.Artifacts(k.jobs[1]), "latest"), "built.rpt"
+	for at := range len(sound) {
+		changed := []byte(sound)
+		changed[at] ^= 1
+		spoilLink(t, path, string(changed))
+		findOne(t, k.data, s, fmt.Sprintf("byte %d of a symlink", at), "artifact")
+	}
+	spoilLink(t, path, "")
+	findOne(t, k.data, s, "a symlink that is gone", "artifact")
+	if err := os.WriteFile(path, []byte(sound), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	findOne(t, k.data, s, "a file in the place of a symlink", "artifact")
+	spoilLink(t, path, "elsewhere")
+	k.mend(t, k.data)
 }
 
 // some returns all numbers below size, or 150 of them unless a long run is asked for.

@@ -4,6 +4,7 @@ package daemon_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -115,6 +116,63 @@ func TestASupervisorOfALaterVersionIsFollowedByItsManifest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A job whose record is of a later version was lost for good: the daemon that reads it came too late.
+func TestAJobWhoseManifestIsOfALaterVersionWaitsForALaterDaemon(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "slots = 1\n")
+	before := h.run(job("true", "w")).accepted.Job.ID
+	g := h.gate(job("", "w"))
+	ours := h.recordLike(before, g.id, manifest.Version)
+	later := h.recordLike(before, g.id, manifest.Version+1)
+	if err := os.WriteFile(h.data.Manifest(g.id), later, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(supervisorOf(t, h.data, g.id), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	warned := func() bool { return len(g.states) > 0 && len(g.states[len(g.states)-1].Warnings) > 0 }
+	g.await("a warning", warned)
+	info := g.states[len(g.states)-1]
+	if said := fmt.Sprint(info.Warnings); info.State != manifest.Running || !strings.Contains(said, "version 2") || !strings.Contains(said, "version 1") {
+		t.Errorf("got %+v", info)
+	}
+	g.open() // its tool was left
+	h.run(job("true", "w"))
+	if err := h.call("POST", "/v1/jobs/"+g.id+"/cancel", api.CancelRequest{}, nil); err == nil || err.Kind != api.Incompatible {
+		t.Errorf("its cancel: %+v", err)
+	}
+	h.halt()
+	h.start()
+	c := h.follow(api.Follow{Job: g.id})
+	c.await("a warning", func() bool { return len(c.states) > 0 && len(c.states[len(c.states)-1].Warnings) > 0 })
+	h.halt()
+	if err := os.WriteFile(h.data.Manifest(g.id), ours, 0o600); err != nil { // as the later daemon reads it
+		t.Fatal(err)
+	}
+	h.start()
+	if c := h.follow(api.Follow{Job: g.id}); c.drain() != nil || c.result.State != manifest.Succeeded || *c.result.ExitCode != 0 {
+		t.Errorf("got %+v", c.result)
+	}
+}
+
+// recordLike returns the record of one job as if another had left it, of any version.
+func (h *host) recordLike(of, id string, version int) []byte {
+	h.Helper()
+	data, err := os.ReadFile(h.data.Manifest(of))
+	m := map[string]any{}
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	m["job"], m["schemaVersion"], m["artifacts"] = id, version, []any{}
+	if err == nil {
+		data, err = json.Marshal(m)
+	}
+	if err != nil {
+		h.Fatal(err)
+	}
+	return data
 }
 
 func TestASupervisorOfALaterVersionCanBeToldToEnd(t *testing.T) {

@@ -94,6 +94,10 @@ func (e *Engine) conclude(j *job) {
 		return // the next daemon reads it
 	}
 	m, err := manifest.DecodeManifest(data)
+	if version, ok := errors.AsType[*manifest.VersionError](err); ok && version.Later() {
+		e.leave(j, version)
+		return
+	}
 	if err != nil {
 		e.Log.Error("unable to read manifest", "job", j.row.ID, "error", err)
 		m = &manifest.Manifest{State: manifest.Lost, Reason: "its manifest cannot be read: " + err.Error(), Ended: time.Now().UTC()}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
 // foreignError says that a supervisor speaks another version of the control protocol; 0: one that
@@ -51,6 +52,22 @@ func (e *Engine) standBy(j *job, conn net.Conn, foreign *foreignError) {
 	}
 }
 
+// leave leaves a job to a later daemon, which can read how it ended: one that was called lost meanwhile would be lost for
+// good. It holds nothing any more, and what is to come after it waits.
+func (e *Engine) leave(j *job, version *manifest.VersionError) {
+	err := fmt.Errorf("it has ended, and only a later executor can tell how: %w", version)
+	e.Log.Warn("a job is left to a later executor", "job", j.row.ID, "reason", err)
+	j.pins.Release()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	j.foreign = &foreigner{err: err}
+	j.row.About.Warnings = []string{err.Error()}
+	j.changed()
+	e.queue.Leave(j.row.ID)
+	e.startNext()
+	e.standingsChanged()
+}
+
 // peer is the process at the other end, or 0.
 func peer(conn net.Conn) (pid int) {
 	raw, err := conn.(*net.UnixConn).SyscallConn()
@@ -71,7 +88,7 @@ func (f *foreigner) end() error {
 	case f == nil:
 		return nil
 	case f.pid <= 1:
-		return api.Errorf(api.Incompatible, "cyclops install HOST brings an executor that speaks to it", "unable to cancel the job: %w", f.err)
+		return api.Errorf(api.Incompatible, "cyclops install HOST brings an executor that understands it", "unable to cancel the job: %w", f.err)
 	}
 	if err := unix.Kill(f.pid, unix.SIGTERM); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("unable to cancel the job: %w", err)

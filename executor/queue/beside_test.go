@@ -26,3 +26,21 @@ func TestJobBesideAnotherTakesNothingAndIsWaitedFor(t *testing.T) {
 	q.Done("shell", true)
 	expect(t, started(q), "after")
 }
+
+// A job that has ended in a way that nobody here can read held its slot and its workspace until another daemon came.
+func TestAJobThatLeftHoldsNothingAndIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	q := New(1, NewCounted(nil))
+	q.Add(Job{ID: "left", Seq: 1, Workspace: "w", Mode: manifest.Kept})
+	expect(t, started(q), "left")
+	q.Add(Job{ID: "next", Seq: 2, Workspace: "w", Mode: manifest.Kept})
+	after := isolated("after", 3, manifest.Normal)
+	after.After = []string{"left"}
+	q.Add(after)
+	q.Leave("left")
+	expect(t, started(q), "next")
+	q.Done("next", true)
+	expect(t, started(q), "")
+	q.Done("left", true)
+	expect(t, started(q), "after")
+}

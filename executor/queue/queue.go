@@ -173,6 +173,14 @@ func (q *Queue) Done(id string, succeeded bool) (orphans []string) {
 		delete(q.beside, id)
 		return q.resolve(id, succeeded)
 	}
+	if q.free(id) == nil {
+		return nil
+	}
+	return q.resolve(id, succeeded)
+}
+
+// free takes what a running job holds from it, and returns it; nil: it does not run.
+func (q *Queue) free(id string) *entry {
 	e := q.running[id]
 	if e == nil {
 		return nil
@@ -181,20 +189,14 @@ func (q *Queue) Done(id string, succeeded bool) (orphans []string) {
 	q.leases.Release(q.held[id])
 	delete(q.held, id)
 	q.vacate(e)
-	return q.resolve(id, succeeded)
+	return e
 }
 
 // Return puts a job that could not be started back to where it waited.
 func (q *Queue) Return(id string) {
-	e := q.running[id]
-	if e == nil {
-		return
+	if e := q.free(id); e != nil {
+		q.Add(e.Job)
 	}
-	delete(q.running, id)
-	q.leases.Release(q.held[id])
-	delete(q.held, id)
-	q.vacate(e)
-	q.Add(e.Job)
 }
 
 func (q *Queue) resolve(id string, succeeded bool) (orphans []string) {

@@ -81,6 +81,7 @@ const (
 	SchemaCommit    Point = "schema.commit"    // the database is brought to this version
 	CheckAside      Point = "check.aside"      // a damaged file is set aside
 	CheckIndex      Point = "check.index"      // a log's index is made again
+	CheckDoubt      Point = "check.doubt"      // the database vouches no more for a record that is to be written again
 	CheckRecord     Point = "check.record"     // a job's record is written again
 	CheckCommit     Point = "check.commit"     // and its digest recorded
 )
@@ -133,7 +134,7 @@ func Points() map[string][]Point {
 			StartCommit, LaunchPrepare, LaunchStart, LaunchReady, FollowDial, FollowGreet, EndRead, EndCommit, LoseKill,
 			LoseRecord, CancelRecord, RequeueCommit, PriorityCommit, DrainCommit, RemoveCommit, RemovePack, RemoveAside,
 			RemoveTree, PinMark, PinCommit, SweepCommit, CompactMerge, CompactCommit, RecoverSweep, RecoverRead, RecoverFollow, RecoverLeftover,
-			SchemaCommit, CheckAside, CheckIndex, CheckRecord, CheckCommit,
+			SchemaCommit, CheckAside, CheckIndex, CheckDoubt, CheckRecord, CheckCommit,
 		},
 		"supervisor": {
 			SuperviseRead, SuperviseClaim, SuperviseReserve, JobSyncDir, SuperviseListen, SuperviseReady, LogCreate, LogIndex, LogWrite, LogSync,

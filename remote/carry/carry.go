@@ -125,6 +125,17 @@ func (c *Channels) release(slot int) {
 	c.files[slot]--
 }
 
+// ReadLink returns where a symlink on the host leads.
+func (c *Channels) ReadLink(ctx context.Context, name string) (target string, err error) {
+	err = c.patience.Do(ctx, func(ctx context.Context) error {
+		return c.with(ctx, 0, func(ch *channel) (err error) {
+			target, err = ch.client.ReadLink(name)
+			return err
+		})
+	})
+	return target, err
+}
+
 // Remove deletes a file on the host. It is tried once, whatever the patience.
 func (c *Channels) Remove(ctx context.Context, name string) error {
 	return c.with(ctx, 0, func(ch *channel) error { return ch.client.Remove(name) })

@@ -23,8 +23,9 @@ type File interface {
 // Source opens the files of a job. Paths are slash-separated and relative to the directory of the manifest. It is used
 // by several goroutines at once.
 type Source interface {
-	Open(ctx context.Context, path string) (File, error) // ctx is good for all that is read of it
-	Width() int                                          // channels that carry bytes side by side
+	Open(ctx context.Context, path string) (File, error)       // ctx is good for all that is read of it
+	ReadLink(ctx context.Context, path string) (string, error) // where a symlink leads
+	Width() int                                                // channels that carry bytes side by side
 }
 
 // SFTP reads a job's files over SFTP channels, and goes on where it stopped when the line broke.
@@ -46,6 +47,15 @@ func (s *SFTP) Open(ctx context.Context, p string) (File, error) {
 		return nil, fmt.Errorf("unable to open %s on the host: %w", p, err)
 	}
 	return f, nil
+}
+
+// ReadLink returns where a symlink leads.
+func (s *SFTP) ReadLink(ctx context.Context, p string) (string, error) {
+	target, err := s.channels.ReadLink(ctx, path.Join(s.dir, p))
+	if err != nil {
+		return "", fmt.Errorf("unable to read the symlink %s on the host: %w", p, err)
+	}
+	return target, nil
 }
 
 // Close gives the channels up.
@@ -71,6 +81,15 @@ func (d Local) Open(ctx context.Context, p string) (File, error) {
 		return nil, fmt.Errorf("unable to open %s: it is no file", p)
 	}
 	return f, nil
+}
+
+// ReadLink returns where a symlink leads.
+func (d Local) ReadLink(ctx context.Context, p string) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	target, err := os.Readlink(filepath.Join(string(d), filepath.FromSlash(p)))
+	return filepath.ToSlash(target), err
 }
 
 // sourcePath checks where an artifact is said to lie: below the manifest, or, for a volatile one, in a workspace of the same
