@@ -205,10 +205,10 @@ func (m *matcher) next(b []byte) int {
 	return m.folding(b)
 }
 
-// folding looks in pieces: a hit near the beginning must not cost the folding of the whole block.
+// folding looks in pieces that grow: a hit near the beginning must not cost the folding of the whole
+// block, nor one in every line the folding of a hundred lines each.
 func (m *matcher) folding(b []byte) int {
-	const piece = 16 << 10
-	for from := 0; from < len(b); from += piece {
+	for from, piece := 0, 256; from < len(b); from, piece = from+piece, min(2*piece, 16<<10) {
 		end := min(len(b), from+piece+len(m.text)-1)
 		m.folded = lower(m.folded[:0], b[from:end])
 		if k := bytes.Index(m.folded, m.text); k >= 0 {
