@@ -24,8 +24,7 @@ type artifactsPane struct {
 	marked   map[string]bool
 	verdict  map[string]string // what verifying came to: "ok", or why not
 	checking bool
-	quit     context.CancelFunc
-	ctx      context.Context
+	lifetime
 }
 
 // node is a line of the tree: a directory, or a file with its artifact.
@@ -53,8 +52,7 @@ func (m *Model) openArtifacts() tea.Cmd {
 	if r == nil {
 		return nil
 	}
-	ctx, quit := context.WithCancel(m.ctx)
-	p := &artifactsPane{of: r.ref(), folded: map[string]bool{}, marked: map[string]bool{}, verdict: map[string]string{}, ctx: ctx, quit: quit}
+	p := &artifactsPane{of: r.ref(), lifetime: live(m.ctx), folded: map[string]bool{}, marked: map[string]bool{}, verdict: map[string]string{}}
 	m.push(p)
 	if known := m.record(p.of).Manifest; known != nil {
 		p.fill(known)
@@ -68,8 +66,6 @@ func (p *artifactsPane) ref() Ref { return p.of }
 func (p *artifactsPane) place() place { return inArtifacts }
 
 func (p *artifactsPane) title(m *Model) string { return m.titled("artifacts", p.of) }
-
-func (p *artifactsPane) close() { p.quit() }
 
 func (p *artifactsPane) fill(m *manifest.Manifest) {
 	p.manifest = m
@@ -239,8 +235,8 @@ func (m *Model) verifyArtifacts() tea.Cmd {
 	}
 	p.checking = true
 	steps := make(chan verdictMsg)
-	ctx, client, of := p.ctx, m.client, p.of
-	do := m.long("cyclops manifest verify "+of.String(), func(context.Context) (string, error) {
+	client, of := m.client, p.of
+	do := m.long(p.ctx, "cyclops manifest verify "+of.String(), func(ctx context.Context) (string, error) {
 		defer close(steps)
 		bad, n := 0, 0
 		err := client.Verify(ctx, of, func(name string, err error) {

@@ -72,11 +72,17 @@ var scenes = map[string]func(*Model, *fake){
 		m.Update(keyOf("F"))
 		steps := make(chan Progress)
 		close(steps)
-		m.Update(progressMsg{"cyclops fetch lab/ffffffffffffffff", Progress{3 << 20, 10 << 20}, steps})
+		m.Update(progressMsg{m.working[0], Progress{3 << 20, 10 << 20}, steps})
+	},
+	"leaving": func(m *Model, _ *fake) {
+		m.Update(keyOf("F"))
+		press(m, "j", "j")
+		m.Update(keyOf("F"))
+		press(m, "q")
 	},
 	"messages": func(m *Model, f *fake) {
 		f.fail = api.Errorf(api.Draining, "cyclops resume lab lets it take jobs again", "lab is draining and takes no new jobs\n%s", strings.Repeat("and it said so at length. ", 20))
-		press(m, "r", "r", "m")
+		press(m, "r", "P", "m")
 	},
 }
 

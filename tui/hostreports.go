@@ -12,12 +12,12 @@ import (
 // report opens a place for what a verb reports of a host. Its JSON is read into what; shown makes
 // lines of that.
 func (m *Model) report(host, verb string, what any, shown func() textMsg) tea.Cmd {
-	ctx, client := m.ctx, m.client
-	view := &textPane{of: Ref{Host: host}, name: verb + " " + host, says: spoken([]string{verb, host}), wrapped: true}
-	view.key = view
+	client := m.client
+	view := newText(m.ctx, Ref{Host: host}, verb+" "+host, spoken([]string{verb, host}))
+	view.wrapped = true
 	m.push(view)
 	return func() tea.Msg {
-		said, err := client.Verb(ctx, verb, host, "--json")
+		said, err := client.Verb(view.ctx, verb, host, "--json")
 		if jerr := json.Unmarshal([]byte(said), what); jerr != nil {
 			if err == nil {
 				err = jerr

@@ -1,12 +1,13 @@
 package tui
 
 import (
-	"context"
 	"math"
 	"slices"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
 // jobPane is all that is known of one job.
@@ -15,9 +16,19 @@ type jobPane struct {
 	record  Record
 	reading reading
 	read    bool   // what the record has is here
-	problem string // why it is not
-	trouble api.LogFound
+	problem string // why it is not, or not all of it
+	trouble troubles
+	lifetime
 	scrollPane
+}
+
+// troubles are the lines of a job's log that tell of errors and warnings.
+type troubles struct {
+	found   api.LogFound
+	problem string    // why they are not as new as they could be
+	asked   int       // how often they were asked for: answers of before are dropped
+	got     int       // to which of these there was an answer
+	at      time.Time // when they were asked for last
 }
 
 // scrollPane is what panes share that only scroll.
@@ -41,9 +52,10 @@ func (s *scrollPane) moveBy(by motion, h int) {
 
 // troubleMsg is what the log of a job has of errors and warnings.
 type troubleMsg struct {
-	of    Ref
-	found api.LogFound
-	err   error
+	pane   *jobPane
+	number int
+	found  api.LogFound
+	err    error
 }
 
 func (m *Model) openJob() tea.Cmd {
@@ -51,7 +63,7 @@ func (m *Model) openJob() tea.Cmd {
 	if r == nil {
 		return nil
 	}
-	p := &jobPane{of: r.ref()}
+	p := &jobPane{of: r.ref(), lifetime: live(m.ctx)}
 	m.push(p)
 	p.count = 1 << 20
 	return p.load(m, r)
@@ -59,19 +71,43 @@ func (m *Model) openJob() tea.Cmd {
 
 // load reads the documents and the lines of the log that tell of trouble.
 func (p *jobPane) load(m *Model, r *row) tea.Cmd {
-	return tea.Batch(p.reading.ask(m.ctx, m.client, r), trouble(m.ctx, m.client, p.of))
+	return tea.Batch(p.reading.ask(p.ctx, m.client, r), p.look(m))
 }
 
-// shownTrouble is how many lines of trouble a job shows.
-const shownTrouble = 12
+const (
+	shownTrouble = 12 // lines of trouble that a job shows
+	// lookAgain is how old they may be of a job that runs: hosts do not tell of every line of a log.
+	lookAgain = 5 * time.Second
+)
 
-// trouble looks from the log's end backwards: the error that ended a job comes behind many warnings.
-func trouble(ctx context.Context, client Client, of Ref) tea.Cmd {
+// look asks for trouble from the log's end backwards: the error that ended a job comes behind many warnings.
+func (p *jobPane) look(m *Model) tea.Cmd {
+	p.trouble.asked++
+	p.trouble.at = m.now
+	ctx, client, of, number := p.ctx, m.client, p.of, p.trouble.asked
 	return func() tea.Msg {
 		found, err := client.LogFind(ctx, of, LogSearch{Problems: true, From: math.MaxInt64, Backward: true, Max: shownTrouble})
 		slices.Reverse(found.Hits)
-		return troubleMsg{of, found, err}
+		return troubleMsg{p, number, found, err}
 	}
+}
+
+// takeTrouble keeps what is known where there is nothing newer.
+func (p *jobPane) takeTrouble(msg troubleMsg) {
+	if p.trouble.got = msg.number; msg.err != nil {
+		p.trouble.problem = msg.err.Error()
+		return
+	}
+	p.trouble.found, p.trouble.problem = msg.found, ""
+}
+
+// tick looks again while the job runs and is looked at.
+func (p *jobPane) tick(m *Model) tea.Cmd {
+	r, t := m.jobs.find(p.of), &p.trouble
+	if m.top() != pane(p) || r == nil || r.State != manifest.Running || m.host(p.of.Host).lost() || t.got < t.asked || m.now.Sub(t.at) < lookAgain {
+		return nil
+	}
+	return p.look(m)
 }
 
 func (p *jobPane) ref() Ref { return p.of }
@@ -89,8 +125,6 @@ func (p *jobPane) status(m *Model) string {
 	return m.theme.dim.paint(fit(p.of.String(), m.width-2))
 }
 
-func (p *jobPane) close() {}
-
 func (p *jobPane) move(m *Model, by motion) tea.Cmd {
 	p.count = len(p.text(m, m.width))
 	p.moveBy(by, m.body())
@@ -106,20 +140,41 @@ func (p *jobPane) take(m *Model, msg tea.Msg) tea.Cmd {
 			return nil
 		}
 		p.reading.got(msg)
-		p.read, p.problem = true, ""
-		if msg.err != nil {
-			p.problem = msg.err.Error()
-			return nil
-		}
-		p.record = msg.record
+		p.takeRecord(msg)
 	case troubleMsg:
-		if msg.of == p.of {
-			p.trouble = msg.found
+		if msg.pane == p && msg.number == p.trouble.asked {
+			p.takeTrouble(msg)
 		}
 	case newsMsg:
-		if r := m.jobs.find(p.of); msg.host == p.of.Host && p.reading.again(r, msg.event) {
-			return p.load(m, r)
-		}
+		return p.takeNews(m, msg)
+	case tickMsg:
+		return p.tick(m)
 	}
 	return nil
+}
+
+func (p *jobPane) takeNews(m *Model, msg newsMsg) tea.Cmd {
+	switch r := m.jobs.find(p.of); {
+	case msg.host != p.of.Host:
+		return nil
+	case p.reading.again(r, msg.event):
+		return p.load(m, r)
+	case p.trouble.problem != "" && msg.event.First:
+		return p.look(m)
+	}
+	return nil
+}
+
+// takeRecord takes over the documents that there are: one may be had without the other.
+func (p *jobPane) takeRecord(msg recordMsg) {
+	p.read, p.problem = true, ""
+	if msg.err != nil {
+		p.problem = msg.err.Error()
+	}
+	if msg.record.Spec != nil {
+		p.record.Spec = msg.record.Spec
+	}
+	if msg.record.Manifest != nil {
+		p.record.Manifest = msg.record.Manifest
+	}
 }

@@ -3,10 +3,12 @@ package tui
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
 // The error that ended a job stands behind all its warnings.
@@ -51,9 +53,31 @@ type away struct {
 	asked int
 }
 
+func (a *away) gone() error {
+	if a.away {
+		return api.Errorf(api.Unreachable, "", "no route to lab")
+	}
+	return nil
+}
+
+func (a *away) LogPage(ctx context.Context, ref Ref, part LogPart) (LogPage, error) {
+	if err := a.gone(); err != nil {
+		return LogPage{}, err
+	}
+	return a.fake.LogPage(ctx, ref, part)
+}
+
+func (a *away) LogFind(ctx context.Context, ref Ref, s LogSearch) (api.LogFound, error) {
+	if err := a.gone(); err != nil {
+		return api.LogFound{}, err
+	}
+	return a.fake.LogFind(ctx, ref, s)
+}
+
 func (a *away) Record(ctx context.Context, ref Ref) (Record, error) {
-	if a.asked++; a.away {
-		return Record{}, api.Errorf(api.Unreachable, "", "no route to lab")
+	a.asked++
+	if err := a.gone(); err != nil {
+		return Record{}, err
 	}
 	return a.fake.Record(ctx, ref)
 }
@@ -79,5 +103,93 @@ func TestAPlaceIsReadAgainWhenItsHostIsBack(t *testing.T) {
 		if f.asked != asked {
 			t.Errorf("%s asks %d times more", key, f.asked-asked)
 		}
+	}
+}
+
+// running is a screen of 100×60 on the running job of a host that can go away.
+func running(t *testing.T) (*Model, *away) {
+	f := &away{fake: sample()}
+	m := begin(t, f.fake, 100, 60)
+	m.client = f
+	press(m, "g")
+	if r := m.current(); r == nil || r.State != manifest.Running {
+		t.Fatalf("the first job is %v", r)
+	}
+	return m, f
+}
+
+// end tells that the job under the cursor has ended.
+func (a *away) end(m *Model) {
+	ended := m.current().JobInfo
+	ended.State, ended.Ended, ended.ExitCode = manifest.Failed, ago(0), code(2)
+	all := a.jobs[m.current().host]
+	all[slices.IndexFunc(all, func(j api.JobInfo) bool { return j.ID == ended.ID })] = ended
+	pump(m, m.takeEvent(m.current().host, Event{News: api.News{Jobs: []api.JobInfo{ended}}}))
+}
+
+// A read that failed once, of a host that stayed, is made up for when the job ends.
+func TestAFailedReadIsMadeUpForAtTheEnd(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]string{"enter": "Outputs", "a": "top.bin"} {
+		m, f := running(t)
+		f.away = true
+		press(m, key)
+		f.away = false
+		f.end(m)
+		if s := screen(m); !strings.Contains(s, want) || strings.Contains(s, "no route") {
+			t.Errorf("%s is not read again:\n%s", key, s)
+		}
+		asked := f.asked
+		pump(m, m.takeEvent(m.current().host, Event{News: api.News{Status: &api.Status{}}}))
+		if f.asked != asked {
+			t.Errorf("%s asks %d times more", key, f.asked-asked)
+		}
+	}
+}
+
+// halfRead is a host that gives what was asked of a job, and not its manifest.
+type halfRead struct{ *fake }
+
+func (h halfRead) Record(ctx context.Context, ref Ref) (Record, error) {
+	r, _ := h.fake.Record(ctx, ref)
+	return Record{Spec: r.Spec}, api.Errorf(api.Corrupt, "", "the manifest is damaged")
+}
+
+func TestOneDocumentIsShownWithoutTheOther(t *testing.T) {
+	t.Parallel()
+	m := begin(t, sample(), 100, 60)
+	m.client = halfRead{sample()}
+	press(m, "j", "j", "enter")
+	if s := screen(m); !strings.Contains(s, "the manifest is damaged") || !strings.Contains(s, "synth_ice40") {
+		t.Errorf("got\n%s", s)
+	}
+}
+
+// What a running job's log has of errors is looked for again, and kept where that fails.
+func TestErrorsOfARunningJobAppear(t *testing.T) {
+	t.Parallel()
+	m, f := running(t)
+	f.log = "WARNING: the first\n"
+	press(m, "enter")
+	later := func() string {
+		m.now = m.now.Add(lookAgain)
+		pump(m, m.pass(tickMsg(m.now)))
+		return screen(m)
+	}
+	f.log += "ERROR: the second\n"
+	if s := screen(m); strings.Contains(s, "the second") {
+		t.Fatalf("got\n%s", s)
+	}
+	if s := later(); !strings.Contains(s, "ERROR: the second") {
+		t.Errorf("it is not looked for again:\n%s", s)
+	}
+	f.away = true
+	if s := later(); !strings.Contains(s, "ERROR: the second") || !strings.Contains(s, "unable to look for newer ones: no route to lab") {
+		t.Errorf("got\n%s", s)
+	}
+	f.away = false
+	pump(m, m.takeEvent("lab", f.first("lab")))
+	if s := screen(m); strings.Contains(s, "unable to look") {
+		t.Errorf("got\n%s", s)
 	}
 }

@@ -11,7 +11,6 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/cyclops-fpga/cyclops/manifest"
-	"github.com/cyclops-fpga/cyclops/manifest/human"
 )
 
 // refs are the words of a verb for jobs.
@@ -160,7 +159,12 @@ func (m *Model) fetchEach(rows []*row) tea.Cmd {
 	if len(rows) == 0 {
 		return nil
 	}
-	return m.fetch(rows[0].ref(), nil, func(m *Model, _ error) tea.Cmd { return m.fetchEach(rows[1:]) })
+	return m.fetch(rows[0].ref(), nil, func(m *Model, err error) tea.Cmd {
+		if errors.Is(err, context.Canceled) { // it was stopped: so is what would have come next
+			return nil
+		}
+		return m.fetchEach(rows[1:])
+	})
 }
 
 // fetch brings artifacts here and shows how far it is.
@@ -170,47 +174,6 @@ func (m *Model) fetch(ref Ref, names []string, then func(m *Model, err error) te
 	return m.withProgress(spoken(words), func(ctx context.Context, told func(Progress)) (string, error) {
 		return client.Fetch(ctx, ref, names, told)
 	}, then)
-}
-
-// withProgress returns the command that does work, and tells on the screen how far it is.
-func (m *Model) withProgress(shown string, work func(ctx context.Context, told func(Progress)) (string, error), then func(m *Model, err error) tea.Cmd) tea.Cmd {
-	steps := make(chan Progress, 1)
-	told := func(p Progress) {
-		select {
-		case steps <- p:
-		default: // the screen is behind; the next one will do
-		}
-	}
-	do := m.long(shown, func(ctx context.Context) (string, error) {
-		defer close(steps)
-		return work(ctx, told)
-	}, then)
-	return tea.Batch(do, await(shown, steps))
-}
-
-// progressMsg says how far work is.
-type progressMsg struct {
-	verb  string
-	at    Progress
-	steps <-chan Progress
-}
-
-func await(verb string, steps <-chan Progress) tea.Cmd {
-	return func() tea.Msg {
-		if p, ok := <-steps; ok {
-			return progressMsg{verb, p, steps}
-		}
-		return nil
-	}
-}
-
-func (m *Model) progressed(msg progressMsg) tea.Cmd {
-	for i := range m.working {
-		if w := &m.working[i]; w.verb == msg.verb && msg.at.Total > 0 {
-			w.says = fmt.Sprintf("%s of %s, %d %%  %s", human.Size(msg.at.Done), human.Size(msg.at.Total), 100*msg.at.Done/msg.at.Total, msg.verb)
-		}
-	}
-	return await(msg.verb, msg.steps)
 }
 
 func (m *Model) openShell() tea.Cmd {

@@ -161,7 +161,7 @@ func (p *jobsPane) takePage(m *Model, msg pageMsg) tea.Cmd {
 	d := msg.direction
 	if d == afresh {
 		if p.history.gap(msg.host, msg.page) {
-			return p.restart(m, fromNewest)
+			return p.bridge(m, msg.host)
 		}
 		p.history.freshen(msg.host, msg.page, &p.query)
 		p.refresh()
@@ -182,6 +182,23 @@ func (p *jobsPane) takePage(m *Model, msg pageMsg) tea.Cmd {
 		p.toEnd = p.history.loading()
 	}
 	return p.reach(m)
+}
+
+// bridge goes on behind an absence in which more jobs of a host ended than a page has. A choice among
+// those that ended before it stays, and what came since lies beyond the window; any other begins at the
+// newest, and the choice comes back to its job with the page that has it.
+func (p *jobsPane) bridge(m *Model, host string) tea.Cmd {
+	r := p.current()
+	past := r != nil && p.held && p.live[r.ref()] == nil
+	if s := p.history.sources[host]; past && p.lost == (Ref{}) && !r.Accepted.After(s.topAt) {
+		s.newer = true
+		p.refresh()
+		return p.reach(m)
+	}
+	if past && p.lost == (Ref{}) {
+		p.lost = p.at
+	}
+	return p.restart(m, fromNewest)
 }
 
 // complainOf says once that a host's jobs cannot be read; of a host that is lost its watch says it.

@@ -98,7 +98,10 @@ func (p *jobsPane) extent() string {
 	if p.history.loading() {
 		return text + ", reading…"
 	}
-	if p.history.more(toOlder) || p.history.more(toNewer) {
+	switch {
+	case p.history.more(toNewer):
+		return text + " of more; g: the newest"
+	case p.history.more(toOlder):
 		return text + " of more"
 	}
 	return text

@@ -205,8 +205,8 @@ func (p *jobPane) outcome(t *theme, step api.StepInfo, i int) (string, ink) {
 
 // troubles are lines of the log that tell of errors and warnings.
 func (p *jobPane) troubles(s *sheet) {
-	found, rest := &p.trouble, p.trouble.Next > 0 // rest: the log's beginning was not looked at
-	if len(found.Hits) == 0 && !rest {
+	found, rest := &p.trouble.found, p.trouble.found.Next > 0 // rest: the log's beginning was not looked at
+	if len(found.Hits) == 0 && !rest && p.trouble.problem == "" {
 		return
 	}
 	title := "Errors and warnings in the log"
@@ -217,7 +217,10 @@ func (p *jobPane) troubles(s *sheet) {
 		title = "Errors and warnings in the last " + human.Size(found.Size-found.Next) + " of the log"
 	}
 	s.head(title)
-	if len(found.Hits) == 0 {
+	if p.trouble.problem != "" {
+		s.inked("", "unable to look for newer ones: "+p.trouble.problem, s.t.warn)
+	}
+	if len(found.Hits) == 0 && rest {
 		s.add(" " + s.t.dim.paint("none"))
 	}
 	for _, hit := range found.Hits {

@@ -84,20 +84,51 @@ func TestOpenJobStaysKnownUnderAFilter(t *testing.T) {
 	}
 }
 
-// More jobs than a page has may end while there is no contact: none of them may be left out.
-func TestNoJobIsLeftOutBehindALongAbsence(t *testing.T) {
-	t.Parallel()
-	f := many(1, 300)
-	m := begin(t, f, 100, 24)
+// absence is a screen whose host was away while 650 jobs ended there, more than a page has, and one
+// that was chosen before by so many keys.
+func absence(t *testing.T, down int, live bool) (m *Model, all []api.JobInfo, chosen Ref) {
+	f := many(1, 950)
 	host := f.hosts[0].Name
-	m.takeEvent(host, Event{Err: api.Errorf(api.Unreachable, "", "no route"), Retry: time.Second})
-	f.jobs[host] = many(1, 950).jobs[host]
-	pump(m, m.takeEvent(host, f.first(host)))
-	rows := m.jobs.history.rows
-	if len(rows) < pageSize || rows[0].Seq != f.jobs[host][0].Seq {
-		t.Fatalf("%d rows", len(rows))
+	all = f.jobs[host]
+	f.jobs[host] = all[649:]
+	if live {
+		all[649].State, all[649].Ended = manifest.Running, nil
 	}
-	for i := range rows[1:] {
+	m = begin(t, f, 100, 24)
+	for range down {
+		press(m, "j")
+	}
+	chosen = m.current().ref()
+	m.takeEvent(host, Event{Err: api.Errorf(api.Unreachable, "", "no route"), Retry: time.Second})
+	f.jobs[host] = all
+	pump(m, m.takeEvent(host, f.first(host)))
+	return m, all, chosen
+}
+
+// A key must not be about another job because its host was away, and no job may be left out.
+func TestTheChoiceStaysBehindALongAbsence(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		down int
+		live bool
+	}{{0, true}, {0, false}, {5, false}, {150, false}, {290, false}} {
+		m, all, chosen := absence(t, c.down, c.live)
+		if now := m.current(); now == nil || now.ref() != chosen {
+			t.Errorf("%v: the choice went from %v to %v", c, chosen, now)
+		}
+		whole(t, m.jobs.history.rows)
+		press(m, "g")
+		if newest := m.jobs.history.rows[0].Seq; newest != all[0].Seq {
+			t.Errorf("%v: g goes to %d", c, newest)
+		}
+		whole(t, m.jobs.history.rows)
+	}
+}
+
+// whole fails where a job of the only host is left out.
+func whole(t *testing.T, rows []*row) {
+	t.Helper()
+	for i := range rows[:max(0, len(rows)-1)] {
 		if rows[i].Seq != rows[i+1].Seq+1 {
 			t.Fatalf("behind job %d comes %d", rows[i].Seq, rows[i+1].Seq)
 		}

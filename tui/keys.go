@@ -108,6 +108,7 @@ func general() []action {
 		{keys: []string{"tab"}, places: anywhere, name: "other table", says: "jobs or hosts", do: (*Model).otherTable},
 		{keys: []string{"?"}, places: anywhere, name: "keys", says: "the keys of this place", hint: anywhere, do: (*Model).showKeys},
 		{keys: []string{":"}, places: anywhere, name: "all actions", says: "every action, to be found by typing", hint: inJobs | inHosts, do: (*Model).showPalette},
+		{keys: []string{"X"}, places: anywhere, name: "stop", says: "stops what is under way here: a fetch, an install; jobs go on", do: (*Model).stopNewest},
 		{keys: []string{"m"}, places: anywhere, name: "messages", says: "all of what is said at the bottom, to be scrolled", do: (*Model).showMessages},
 		{keys: []string{"esc"}, places: anywhere, name: "back", says: "dismisses a message, drops a filter, goes back", hint: anywhere &^ (inJobs | inHosts), do: (*Model).goBack},
 		{keys: []string{"q"}, places: anywhere, name: "quit", says: "back; from a table, leave. Jobs go on", hint: inJobs | inHosts, do: (*Model).leave},
@@ -130,7 +131,7 @@ func (m *Model) key(msg tea.KeyPressMsg) tea.Cmd {
 	key := msg.String()
 	switch {
 	case key == "ctrl+c":
-		return tea.Quit
+		return m.interrupt()
 	case m.question != nil:
 		return m.answer(key)
 	case m.input != nil:
@@ -181,7 +182,7 @@ func (m *Model) goBack() tea.Cmd {
 
 func (m *Model) leave() tea.Cmd {
 	if len(m.stack) < 2 {
-		return tea.Quit
+		return m.quit()
 	}
 	m.back()
 	return nil

@@ -21,12 +21,12 @@ type logPane struct {
 	broken     bool // following it failed
 	generation int  // of the window: answers for an earlier one are dropped
 	asked      [2]bool
+	awaited    *int64 // around what a window was asked for that is not here
 
 	follow bool
 	tail   <-chan Chunk
 	stop   context.CancelFunc // of the tail; nil: none
-	quit   context.CancelFunc // of everything that the pane asked for
-	ctx    context.Context
+	lifetime
 
 	top, sub int // line at the top, and the row of it
 	side     int
@@ -84,8 +84,7 @@ func (m *Model) openLog() tea.Cmd {
 }
 
 func newLogPane(ctx context.Context, of Ref) *logPane {
-	ctx, quit := context.WithCancel(ctx)
-	return &logPane{of: of, ctx: ctx, quit: quit, follow: true, jumped: logJump{target: -1}}
+	return &logPane{of: of, lifetime: live(ctx), follow: true, jumped: logJump{target: -1}}
 }
 
 func (p *logPane) ref() Ref { return p.of }
@@ -94,13 +93,16 @@ func (p *logPane) place() place { return inLog }
 
 func (p *logPane) title(m *Model) string { return m.titled("log", p.of) }
 
-func (p *logPane) close() { p.quit() }
-
-// jump begins a new window around an offset; behind the end means the end.
+// jump begins a new window around an offset; behind the end means the end. From a host that is lost
+// it is asked for when that is back.
 func (p *logPane) jump(m *Model, around int64) tea.Cmd {
 	p.generation++
-	p.asked = [2]bool{true, true}
 	p.hush()
+	p.awaited = &around
+	if p.asked = [2]bool{}; m.host(p.of.Host).lost() {
+		return nil
+	}
+	p.asked = [2]bool{true, true}
 	ctx, client, of, stream, generation := p.ctx, m.client, p.of, p.stream, p.generation
 	return func() tea.Msg {
 		msg := logPageMsg{pane: p, generation: generation, anew: true, around: around}
@@ -128,7 +130,7 @@ func (p *logPane) hush() {
 
 // reach reads on where the screen comes near an end of the window.
 func (p *logPane) reach(m *Model) tea.Cmd {
-	if h := m.host(p.of.Host); !p.loaded || h != nil && h.lost() { // each key would add an error
+	if !p.loaded || m.host(p.of.Host).lost() { // each key would add an error
 		return nil
 	}
 	var commands []tea.Cmd
@@ -165,7 +167,7 @@ func (p *logPane) take(m *Model, msg tea.Msg) tea.Cmd {
 		}
 	case newsMsg:
 		if msg.host == p.of.Host && msg.event.First {
-			return p.reach(m)
+			return p.resume(m)
 		}
 	case tailMsg:
 		if msg.pane == p && msg.tail == p.tail {
@@ -181,6 +183,18 @@ func (p *logPane) take(m *Model, msg tea.Msg) tea.Cmd {
 		}
 	}
 	return nil
+}
+
+// resume asks a host that is back for what it did not give while it was away.
+func (p *logPane) resume(m *Model) tea.Cmd {
+	var count tea.Cmd
+	if p.search.halted {
+		count = p.recount(m)
+	}
+	if p.awaited != nil {
+		return tea.Batch(count, p.jump(m, *p.awaited))
+	}
+	return tea.Batch(count, p.listen(m), p.reach(m))
 }
 
 func (p *logPane) takePage(m *Model, msg logPageMsg) tea.Cmd {
@@ -211,7 +225,7 @@ func (p *logPane) takePage(m *Model, msg logPageMsg) tea.Cmd {
 
 // begin takes a new window, with the offset that it was asked around at a third of the screen.
 func (p *logPane) begin(m *Model, msg logPageMsg) tea.Cmd {
-	p.asked, p.loaded, p.trouble = [2]bool{}, true, ""
+	p.asked, p.awaited, p.loaded, p.trouble = [2]bool{}, nil, true, ""
 	p.window = logWindow{from: msg.front.From, next: msg.front.From}
 	p.window.add(msg.front.Chunks, msg.front.Next)
 	p.size = msg.front.Size

@@ -196,3 +196,33 @@ func TestNothingCoversTheEndOfAFollowedLog(t *testing.T) {
 		t.Errorf("got\n%s", s)
 	}
 }
+
+// A log that is opened, or seen in another way, while its host is away reads itself when that is back.
+func TestALogIsReadWhenItsHostIsBack(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		before, meanwhile []string
+		want              string
+	}{
+		{nil, []string{"t"}, "cell 399 of 400"},
+		{nil, []string{"t", "g"}, "cell 0 of 400"},
+		{[]string{"t"}, []string{"f", "f"}, "cell 399 of 400"},
+		{[]string{"t"}, []string{"o", "o"}, "only stderr"},
+		{[]string{"t", "k"}, []string{"f"}, "cell 399 of 400"},
+	} {
+		m, f := running(t)
+		press(m, c.before...)
+		f.away = true
+		m.takeEvent("lab", Event{Err: errors.New("no route to lab")})
+		press(m, c.meanwhile...)
+		if s := screen(m); !strings.Contains(s, "waits for lab") || len(m.notices) > 0 {
+			t.Errorf("%v: got\n%s", c.meanwhile, s)
+		}
+		f.away = false
+		pump(m, m.takeEvent("lab", f.first("lab")))
+		p := m.top().(*logPane)
+		if s := screen(m); !strings.Contains(s, c.want) || strings.Contains(s, "waits for") || p.follow && p.tail == nil && !p.ended {
+			t.Errorf("%v: got\n%s", c.meanwhile, s)
+		}
+	}
+}

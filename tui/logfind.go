@@ -21,6 +21,7 @@ type logSearch struct {
 	upTo    int64 // the count covers the log up to there
 	size    int64
 	done    bool
+	halted  bool               // the host did not go on counting
 	stop    context.CancelFunc // of the count; nil: none
 }
 
@@ -219,7 +220,7 @@ func (p *logPane) count(ctx context.Context, m *Model, from int64) tea.Cmd {
 
 func (p *logPane) takeCount(m *Model, msg countMsg) tea.Cmd {
 	s := &p.search
-	if msg.err != nil {
+	if s.halted = msg.err != nil; s.halted {
 		m.complain("searching the log", msg.err)
 		return nil
 	}

@@ -77,13 +77,13 @@ func (p *logPane) move(m *Model, by motion) tea.Cmd {
 	case by.ends < 0:
 		p.follow = false
 		p.hush()
-		if p.window.from > 0 {
+		if p.window.from > 0 || p.awaited != nil {
 			return p.jump(m, 0)
 		}
 		p.top, p.sub = 0, 0
 	case by.ends > 0:
 		p.follow = true
-		if p.window.next < p.size && p.tail == nil || !p.loaded {
+		if p.window.next < p.size && p.tail == nil || p.awaited != nil {
 			return p.jump(m, math.MaxInt64)
 		}
 		p.bottom(m)
@@ -202,6 +202,8 @@ func (p *logPane) status(m *Model) string {
 	mode := t.dim
 	text := "stands still"
 	switch {
+	case p.awaited != nil && m.host(p.of.Host).lost():
+		text, mode = "waits for "+p.of.Host, t.warn
 	case !p.loaded:
 		text = "reading…"
 	case p.broken:
@@ -231,6 +233,8 @@ func (p *logPane) lines(m *Model, w, h int) []string {
 	switch {
 	case p.trouble != "":
 		return []string{"", "  " + t.failure.paint(fit("unable to show it: "+p.trouble, w-4))}
+	case !p.loaded && m.host(p.of.Host).lost():
+		return []string{"", "  " + fit("it is read when "+p.of.Host+" is back", w-4)}
 	case !p.loaded:
 		return []string{"", "  reading…"}
 	case len(p.window.lines) == 0 && p.ended && p.stream == "":

@@ -27,10 +27,12 @@ type Model struct {
 	stack []pane // the last is on the screen; the first is a table that esc does not leave
 
 	notices  []notice
+	unsaid   int // notices that there was no more room for
 	question *question
 	input    *input
 	overlay  overlay
-	working  []underway // verbs under way
+	working  []*underway
+	leaving  bool // once nothing is under way any more
 }
 
 // pane is one kind of place on the screen.
@@ -123,7 +125,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.theme = newTheme(m.profile, m.dark)
 	case tickMsg:
 		m.now = time.Time(msg)
-		return m, m.tick()
+		return m, tea.Batch(m.tick(), m.pass(msg))
 	case tea.KeyPressMsg:
 		return m, m.key(msg)
 	case tea.PasteMsg:

@@ -180,7 +180,7 @@ func TestErrorsStayUntilDismissed(t *testing.T) {
 	f := sample()
 	f.fail = api.Errorf(api.Conflict, "do this", "it went wrong")
 	m := begin(t, f, 100, 24)
-	press(m, "r", "r")
+	press(m, "r", "P")
 	m.say(notice{text: "fine"})
 	press(m, "j", "k", "enter")
 	for range 2 {

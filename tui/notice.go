@@ -24,37 +24,46 @@ type notice struct {
 
 // question stands until it is answered; only y does what it asks.
 type question struct {
-	text string
-	verb string
-	do   func(m *Model) tea.Cmd
+	text  string
+	verb  string
+	do    func(m *Model) tea.Cmd
+	leave bool // it is whether to leave the program
 }
-
-// doneMsg says what came of a verb.
-type doneMsg struct {
-	verb string
-	said string
-	err  error
-	then func(m *Model, err error) tea.Cmd // whatever came of it; may be nil
-}
-
-// underway is a verb that is being done, and what is said of it.
-type underway struct{ verb, says string }
 
 const (
-	keptNotices = 20
+	keptNotices = 200
 	keptText    = 64 << 10 // of what one says
 )
 
+// say shows a notice. One that is there already does not come twice: what fails again and again would
+// push out what failed once.
 func (m *Model) say(n notice) {
 	n.at = m.now
 	if len(n.text) > keptText {
 		n.text = strings.ToValidUTF8(n.text[:keptText], "") + " …"
 	}
-	m.notices = slices.DeleteFunc(m.notices, func(old notice) bool { return !old.bad })
+	m.notices = slices.DeleteFunc(m.notices, func(old notice) bool { return !old.bad || old.same(n) })
 	m.notices = append(m.notices, n)
 	if len(m.notices) > keptNotices {
 		m.notices = m.notices[1:]
+		m.unsaid++
 	}
+}
+
+func (n *notice) same(as notice) bool {
+	return n.verb == as.verb && n.text == as.text && n.hint == as.hint && n.bad == as.bad
+}
+
+// others says how many further notices there are.
+func (m *Model) others() string {
+	n := len(m.notices) - 1
+	switch {
+	case m.unsaid > 0:
+		return fmt.Sprintf(" (%d more; %d older ones are gone)", n, m.unsaid)
+	case n > 0:
+		return fmt.Sprintf(" (%d more)", n)
+	}
+	return ""
 }
 
 // readFor is how long what went well is shown at least, once keys are typed again.
@@ -88,7 +97,9 @@ func (m *Model) dismiss() bool {
 	if len(m.notices) == 0 {
 		return false
 	}
-	m.notices = m.notices[:len(m.notices)-1]
+	if m.notices = m.notices[:len(m.notices)-1]; len(m.notices) == 0 {
+		m.unsaid = 0
+	}
 	return true
 }
 
@@ -97,12 +108,12 @@ func (m *Model) showMessages() tea.Cmd {
 	if len(m.notices) == 0 {
 		return nil
 	}
-	view := &textPane{name: "messages", says: counted(len(m.notices), "message"), wrapped: true, source: []styled{}}
+	view := newText(m.ctx, Ref{}, "messages", counted(len(m.notices), "message"))
+	view.wrapped, view.source = true, []styled{}
 	for _, n := range slices.Backward(m.notices) {
 		view.source = append(view.source, n.lines()...)
 	}
-	view.key = view
-	m.notices = nil
+	m.notices, m.unsaid = nil, 0
 	m.push(view)
 	view.rewrap(m.width)
 	return nil
@@ -121,41 +132,6 @@ func (n *notice) lines() []styled {
 		lines = append(lines, styled{text: "→ " + clean(n.hint), ink: func(t *theme) ink { return t.strong }, words: true})
 	}
 	return append(lines, styled{})
-}
-
-// verb returns the command that does a verb of the command line, and shows it meanwhile.
-func (m *Model) verb(words []string, then func(m *Model, err error) tea.Cmd) tea.Cmd {
-	shown := spoken(words)
-	return m.long(shown, func(ctx context.Context) (string, error) { return m.client.Verb(ctx, words...) }, then)
-}
-
-// long returns the command that does work which shown describes.
-func (m *Model) long(shown string, work func(ctx context.Context) (string, error), then func(m *Model, err error) tea.Cmd) tea.Cmd {
-	m.working = append(m.working, underway{shown, shown})
-	ctx := m.ctx
-	return func() tea.Msg {
-		said, err := work(ctx)
-		return doneMsg{shown, said, err, then}
-	}
-}
-
-func (m *Model) done(msg doneMsg) tea.Cmd {
-	if i := slices.IndexFunc(m.working, func(w underway) bool { return w.verb == msg.verb }); i >= 0 {
-		m.working = slices.Delete(m.working, i, i+1)
-	}
-	said := strings.TrimSpace(msg.said)
-	switch {
-	case msg.err != nil:
-		m.failed(msg.verb, msg.err, said)
-	case said == "":
-		m.say(notice{verb: msg.verb, text: "done"})
-	default:
-		m.say(notice{verb: msg.verb, text: said})
-	}
-	if msg.then != nil {
-		return msg.then(m, msg.err)
-	}
-	return nil
 }
 
 // ask puts a question before something that destroys.

@@ -10,7 +10,7 @@ import (
 type reading struct {
 	asked  bool // they are on their way
 	failed bool // the host did not give them
-	ended  bool // the job had, when what is here was asked for
+	ended  bool // the job had, when they were asked for last
 }
 
 // recordMsg is what a job's documents say.
@@ -33,19 +33,17 @@ func (r *reading) ask(ctx context.Context, client Client, job *row) tea.Cmd {
 
 // got takes note of an answer.
 func (r *reading) got(msg recordMsg) {
-	if r.asked, r.failed = false, msg.err != nil; !r.failed {
-		r.ended = msg.ended
-	}
+	r.asked, r.failed, r.ended = false, msg.err != nil, msg.ended
 }
 
 // again tells whether to ask once more, now that e is known of a job, which may be nil: a host that
-// gave nothing is asked when it is back, any other when the job has ended.
+// gave nothing is asked when it is back, any when the job has ended.
 func (r *reading) again(job *row, e Event) bool {
 	switch {
 	case job == nil || r.asked:
 		return false
-	case r.failed:
-		return e.First
+	case r.failed && e.First:
+		return true
 	}
 	return job.State.Ended() && !r.ended
 }

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -23,7 +24,15 @@ type textPane struct {
 	wrapped bool
 	key     any // what the answer is recognised by
 	offer   *offer
+	lifetime
 	scrollPane
+}
+
+// newText returns a place for text that is on its way.
+func newText(ctx context.Context, of Ref, name, says string) *textPane {
+	p := &textPane{of: of, name: name, says: says, lifetime: live(ctx)}
+	p.key = p
+	return p
 }
 
 // styled is a line and what it means.
@@ -54,8 +63,6 @@ func (p *textPane) ref() Ref { return p.of }
 func (p *textPane) place() place { return inText }
 
 func (p *textPane) title(*Model) string { return p.name }
-
-func (p *textPane) close() {}
 
 func (p *textPane) click(*Model, int) tea.Cmd { return nil }
 
@@ -161,12 +168,11 @@ func (m *Model) openArtifact() tea.Cmd {
 	if n.a.Path == "log" {
 		return m.openLog()
 	}
-	ctx, client, of, a := p.ctx, m.client, p.of, n.a
-	view := &textPane{of: of, name: n.path, says: "reading…"}
-	view.key = view
+	client, of, a := m.client, p.of, n.a
+	view := newText(m.ctx, of, n.path, "reading…")
 	m.push(view)
 	return func() tea.Msg {
-		data, err := client.Peek(ctx, of, a, mostPeek)
+		data, err := client.Peek(view.ctx, of, a, mostPeek)
 		if err != nil {
 			return textMsg{key: view, err: err}
 		}
@@ -210,16 +216,15 @@ func isText(data []byte) bool {
 
 // openCompare shows what appeared, vanished and changed between two manifests.
 func (m *Model) openCompare(a, b *row) tea.Cmd {
-	ctx, client, first, second := m.ctx, m.client, a.ref(), b.ref()
-	view := &textPane{of: second, name: "compare", says: "cyclops manifest diff " + first.String() + " " + second.String()}
-	view.key = view
+	client, first, second := m.client, a.ref(), b.ref()
+	view := newText(m.ctx, second, "compare", "cyclops manifest diff "+first.String()+" "+second.String())
 	m.push(view)
 	return func() tea.Msg {
-		one, err := client.Record(ctx, first)
+		one, err := client.Record(view.ctx, first)
 		if err != nil {
 			return textMsg{key: view, err: err}
 		}
-		two, err := client.Record(ctx, second)
+		two, err := client.Record(view.ctx, second)
 		if err != nil {
 			return textMsg{key: view, err: err}
 		}

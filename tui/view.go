@@ -124,7 +124,7 @@ func (m *Model) foot() []string {
 	case m.input != nil:
 		return []string{m.input.hint(t, m.width), ""}
 	case len(m.working) > 0:
-		return append(m.noticed(), t.busy.paint(fit(" … "+m.working[len(m.working)-1].says, m.width)))
+		return append(m.noticed(), m.workLine())
 	}
 	return m.noticed()
 }
@@ -154,10 +154,7 @@ func (m *Model) noticed() []string {
 	}
 	var keys []string
 	if n.bad {
-		keys = append(keys, "esc dismisses it")
-		if len(m.notices) > 1 {
-			keys[0] += fmt.Sprintf(" (%d more)", len(m.notices)-1)
-		}
+		keys = append(keys, "esc dismisses it"+m.others())
 	}
 	if len(said) > most {
 		keys = append(keys, "there is more of it: m shows all")
