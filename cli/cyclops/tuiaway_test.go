@@ -16,13 +16,93 @@ import (
 	"github.com/cyclops-fpga/cyclops/remote/sshtest"
 )
 
-// outage is a screen whose host goes away and comes back, with a job that goes on there.
+// followed is a screen that shows a job which goes on when a test lets it.
+type followed struct{ *tmux }
+
+// steered writes five lines, five more once it is let, and ends with a report once it is let again.
+// $HERE stands for a directory of the test's.
+const steered = `say() { for i in 1 2 3 4 5; do echo $1 $i; done; }
+say before; while [ ! -e $HERE/more ]; do sleep 0.05; done
+say during; while [ ! -e $HERE/end ]; do sleep 0.05; done
+say after; mkdir build; echo fmax 48 MHz >build/top.rpt; echo 'ERROR: [X 1] bad net' >&2; exit 3`
+
+// newFollowed starts a job and a screen on which it runs.
+func newFollowed(u *client, script string) *followed {
+	u.t.Helper()
+	u.write("cyclops.toml", "name = \"away\"\n", 0o644)
+	u.write("job.sh", strings.ReplaceAll(script, "$HERE", u.home), 0o644)
+	if got := u.cyclops("", "submit", "--isolated", "--name", "long", "--output", "build/**", "--", "sh", "job.sh"); got.code != 0 {
+		u.t.Fatal(got)
+	}
+	f := &followed{newTmux(u)}
+	f.begin()
+	f.see("long", "running")
+	return f
+}
+
+func (f *followed) let(what string) {
+	f.t.Helper()
+	if err := os.WriteFile(filepath.Join(f.home, what), nil, 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// goesOn has the job write more, which nobody sees yet.
+func (f *followed) goesOn() {
+	f.t.Helper()
+	f.let("more")
+	f.wrote("during 5\n")
+}
+
+// ends has it end, which nobody sees yet.
+func (f *followed) ends() {
+	f.t.Helper()
+	f.let("end")
+	eventually(f.t, "the end of the job", func() bool { return len(f.ofJob("manifest.json")) > 0 })
+}
+
+// wrote waits until the job's log, as it lies on the host, has a text.
+func (f *followed) wrote(text string) {
+	f.t.Helper()
+	eventually(f.t, text, func() bool { return bytes.Contains(f.ofJob("log"), []byte(text)) })
+}
+
+// ofJob is a file of the job as it lies on the host, or nothing.
+func (f *followed) ofJob(name string) []byte {
+	f.t.Helper()
+	found, err := filepath.Glob(filepath.Join(f.home, "d", "jobs", "*", name))
+	if err != nil || len(found) == 0 {
+		return nil
+	}
+	data, err := os.ReadFile(found[0])
+	if err != nil && !os.IsNotExist(err) {
+		f.t.Fatal(err)
+	}
+	return data
+}
+
+// shows waits until the lines of the job on the screen are these, each once and in order.
+func (f *followed) shows(groups ...string) {
+	f.t.Helper()
+	var want []string
+	for _, group := range groups {
+		for i := range 5 {
+			want = append(want, fmt.Sprintf("%s %d", group, i+1))
+		}
+	}
+	f.until("lines "+strings.Join(groups, ", "), func(screen string) bool {
+		return slices.Equal(saidLine.FindAllString(screen, -1), want)
+	})
+}
+
+var saidLine = regexp.MustCompile(`\b(before|during|after) \d\b`)
+
+// outage is such a screen whose host goes away and comes back.
 type outage struct {
-	*tmux
+	*followed
 	line *sshtest.Cutter
 }
 
-// newOutage shows a job on the screen, which runs. In its script $HERE is a directory of the test's.
 func newOutage(t *testing.T, script string) *outage {
 	t.Helper()
 	server := sshtest.Start(t, sshtest.Options{MaxSessions: 100, Extra: []string{"MaxStartups 100"}})
@@ -30,22 +110,8 @@ func newOutage(t *testing.T, script string) *outage {
 	u := newUser(t, server)
 	u.env = append(u.env, "CYCLOPS_SSH_CONFIG="+line.ConfigFile)
 	u.twoHosts(filepath.Join(u.home, "d"))
-	u.write("cyclops.toml", "name = \"away\"\n", 0o644)
-	u.write("job.sh", strings.ReplaceAll(script, "$HERE", u.home), 0o644)
-	if got := u.cyclops("", "submit", "--isolated", "--name", "long", "--output", "build/**", "--", "sh", "job.sh"); got.code != 0 {
-		t.Fatal(got)
-	}
-	o := &outage{newTmux(u), line}
-	o.begin()
-	o.see("long", "running")
-	return o
+	return &outage{newFollowed(u, script), line}
 }
-
-// steered writes five lines, five more once a test lets it, and ends with a report once it lets it again.
-const steered = `say() { for i in 1 2 3 4 5; do echo $1 $i; done; }
-say before; while [ ! -e $HERE/more ]; do sleep 0.05; done
-say during; while [ ! -e $HERE/end ]; do sleep 0.05; done
-say after; mkdir build; echo fmax 48 MHz >build/top.rpt; echo 'ERROR: [X 1] bad net' >&2; exit 3`
 
 // down takes the host away and waits until the screen says so.
 func (o *outage) down() {
@@ -60,63 +126,6 @@ func (o *outage) up() {
 	o.line.Up()
 	o.until("the host again", func(s string) bool { return !strings.Contains(s, "1 lost") })
 }
-
-func (o *outage) let(what string) {
-	o.t.Helper()
-	if err := os.WriteFile(filepath.Join(o.home, what), nil, 0o600); err != nil {
-		o.t.Fatal(err)
-	}
-}
-
-// goesOn has the job write more, which nobody sees yet.
-func (o *outage) goesOn() {
-	o.t.Helper()
-	o.let("more")
-	o.wrote("during 5\n")
-}
-
-// ends has it end, which nobody sees yet.
-func (o *outage) ends() {
-	o.t.Helper()
-	o.let("end")
-	eventually(o.t, "the end of the job", func() bool { return len(o.ofJob("manifest.json")) > 0 })
-}
-
-// wrote waits until the job's log, as it lies on the host, has a text.
-func (o *outage) wrote(text string) {
-	o.t.Helper()
-	eventually(o.t, text, func() bool { return bytes.Contains(o.ofJob("log"), []byte(text)) })
-}
-
-// ofJob is a file of the job as it lies on the host, or nothing.
-func (o *outage) ofJob(name string) []byte {
-	o.t.Helper()
-	found, err := filepath.Glob(filepath.Join(o.home, "d", "jobs", "*", name))
-	if err != nil || len(found) == 0 {
-		return nil
-	}
-	data, err := os.ReadFile(found[0])
-	if err != nil && !os.IsNotExist(err) {
-		o.t.Fatal(err)
-	}
-	return data
-}
-
-// shows waits until the lines of the job on the screen are these, each once and in order.
-func (o *outage) shows(groups ...string) {
-	o.t.Helper()
-	var want []string
-	for _, group := range groups {
-		for i := range 5 {
-			want = append(want, fmt.Sprintf("%s %d", group, i+1))
-		}
-	}
-	o.until("lines "+strings.Join(groups, ", "), func(screen string) bool {
-		return slices.Equal(saidLine.FindAllString(screen, -1), want)
-	})
-}
-
-var saidLine = regexp.MustCompile(`\b(before|during|after) \d\b`)
 
 // opensHelp types keys that any place obeys, however its host does.
 func (o *outage) opensHelp(place string) {
@@ -185,6 +194,27 @@ func TestScreenOpensALogDuringAnOutage(t *testing.T) {
 	o.ends()
 	o.shows("before", "during", "after")
 	o.see("complete")
+}
+
+// A line that is dead and says nothing is noticed, and neither the keys nor leaving wait for it.
+func TestScreenNoticesASilentLine(t *testing.T) {
+	t.Parallel()
+	o := newOutage(t, steered)
+	o.keys("t")
+	o.shows("before")
+	o.line.Freeze()
+	o.goesOn()
+	o.see("1 lost")
+	o.opensHelp("log")
+	o.line.Thaw()
+	o.shows("before", "during")
+	o.until("the host again", func(s string) bool { return !strings.Contains(s, "1 lost") })
+	o.line.Freeze()
+	o.ends()
+	o.keys("q")
+	o.see("WHAT", "long")
+	o.keys("q")
+	eventually(t, "the screen of before", func() bool { return strings.TrimSpace(o.do("display-message", "-p", "#{alternate_on}")) == "0" })
 }
 
 // A job that ended while its host was away says how, with all that is known of ended jobs.

@@ -84,36 +84,40 @@ func TestScreenInstallsOnABareHost(t *testing.T) {
 }
 
 // An upgrade is by one key: the table says so by itself, and the job that runs meanwhile goes on
-// under the supervisor of before, to its own end.
+// under the supervisor of before, to its own end. Where its log is open while somebody else
+// upgrades, that goes on too.
 func TestScreenUpgradesUnderARunningJob(t *testing.T) {
 	t.Parallel()
 	up := newUpgrader(t)
 	up.twoHosts(filepath.Join(up.home, "d"))
-	up.write("cyclops.toml", "name = \"up\"\n", 0o644)
-	if got := up.cyclops("", "install", "--binary", up.builds[0], up.server.Name); got.code != 0 {
-		t.Fatal(got)
+	up.installs(up.builds[0])
+	f := newFollowed(up.client, steered)
+	f.hosts()
+	f.says("v0.0.1")
+	f.keys("u")
+	f.see("runs executor "+up.version(), "1 running job goes on")
+	f.says(up.version())
+	f.says("1 of 20")
+	f.keys("1")
+	f.see("long", "running")
+	f.keys("t")
+	f.shows("before")
+	up.installs(up.builds[1])
+	f.goesOn()
+	f.shows("before", "during")
+	f.ends()
+	f.shows("before", "during", "after")
+	f.see("complete")
+	f.keys("q")
+	f.see("failed (3)", "long")
+	f.hosts()
+	f.says("v0.0.2")
+	f.says("0 of 20")
+}
+
+func (u *upgrader) installs(build string) {
+	u.t.Helper()
+	if got := u.cyclops("", "install", "--binary", build, u.server.Name); got.code != 0 {
+		u.t.Fatal(got)
 	}
-	end := filepath.Join(up.home, "end")
-	if got := up.cyclops("", "submit", "--isolated", "--name", "long", "-c", "echo before; while [ ! -e "+end+" ]; do sleep 0.05; done; echo after; exit 3"); got.code != 0 {
-		t.Fatal(got)
-	}
-	x := newTmux(up.client)
-	x.begin()
-	x.see("long", "running")
-	x.hosts()
-	x.says("v0.0.1")
-	x.keys("u")
-	x.see("runs executor "+up.version(), "1 running job goes on")
-	x.says(up.version())
-	x.says("1 of 20")
-	x.keys("1")
-	x.see("long", "running")
-	x.keys("t")
-	x.see("following", "before")
-	if err := os.WriteFile(end, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	x.see("complete", "before", "after")
-	x.keys("q")
-	x.see("failed (3)", "long")
 }
