@@ -24,6 +24,7 @@ type artifactsPane struct {
 	marked   map[string]bool
 	verdict  map[string]string // what verifying came to: "ok", or why not
 	checking bool
+	then     *action // once the manifest is here
 	lifetime
 }
 
@@ -70,6 +71,15 @@ func (p *artifactsPane) title(m *Model) string { return m.titled("artifacts", p.
 func (p *artifactsPane) fill(m *manifest.Manifest) {
 	p.manifest = m
 	p.plant()
+}
+
+// proceed does what was waiting for the manifest, unless one has gone elsewhere meanwhile.
+func (p *artifactsPane) proceed(m *Model) tea.Cmd {
+	then := p.then
+	if p.then = nil; then == nil || m.top() != pane(p) {
+		return nil
+	}
+	return m.act(then)
 }
 
 // plant makes the lines of the tree.
@@ -214,6 +224,7 @@ func (p *artifactsPane) take(m *Model, msg tea.Msg) tea.Cmd {
 		default:
 			p.problem = ""
 			p.fill(msg.record.Manifest)
+			return p.proceed(m)
 		}
 	case newsMsg:
 		if r := m.jobs.find(p.of); msg.host == p.of.Host && p.manifest == nil && p.reading.again(r, msg.event) {
@@ -325,7 +336,11 @@ func (m *Model) fetchArtifacts() tea.Cmd {
 
 func (m *Model) copyDigest() tea.Cmd {
 	p, ok := m.top().(*artifactsPane)
-	if !ok || p.current() == nil || p.current().a.Digest == "" {
+	if !ok || p.current() == nil {
+		return nil
+	}
+	if p.current().a.Digest == "" {
+		m.say(notice{text: "only a file has a digest", bad: true})
 		return nil
 	}
 	return m.copy(string(p.current().a.Digest))

@@ -72,6 +72,15 @@ func (m *Model) typed(msg tea.Msg) tea.Cmd {
 	return tea.Batch(cmd, m.changed(in))
 }
 
+// pasted gives pasted text to what is being typed.
+func (m *Model) pasted(msg tea.PasteMsg) tea.Cmd {
+	if o, ok := m.overlay.(*palette); ok && m.input == nil && m.question == nil {
+		o.add(msg.Content)
+		return nil
+	}
+	return m.typed(msg)
+}
+
 func (m *Model) changed(in *input) tea.Cmd {
 	if in.change == nil {
 		return nil

@@ -263,31 +263,3 @@ func (m *Model) watchJobs() tea.Cmd {
 	}
 	return nil
 }
-
-// compareJobs compares the manifests of two jobs.
-func (m *Model) compareJobs() tea.Cmd {
-	rows := m.chosen()
-	if len(rows) == 1 {
-		if r := m.previous(rows[0]); r != nil {
-			rows = []*row{r, rows[0]}
-		}
-	}
-	if len(rows) != 2 || !rows[0].State.Ended() || !rows[1].State.Ended() {
-		m.say(notice{text: "mark two jobs that have ended, or choose one that has an earlier one of its name", bad: true})
-		return nil
-	}
-	if rows[0].Accepted.After(rows[1].Accepted) {
-		rows[0], rows[1] = rows[1], rows[0]
-	}
-	return m.openCompare(rows[0], rows[1])
-}
-
-// previous is the job before r of the same name and project that is known.
-func (m *Model) previous(r *row) *row {
-	for _, other := range m.jobs.history.rows {
-		if other.Accepted.Before(r.Accepted) && other.Name == r.Name && other.Project == r.Project && other.ref() != r.ref() && (r.Name != "" || other.Command == r.Command) {
-			return other
-		}
-	}
-	return nil
-}

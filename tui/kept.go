@@ -32,7 +32,8 @@ func about(p pane) (Ref, bool) {
 	if !ok {
 		return Ref{}, false
 	}
-	return of.ref(), true
+	ref := of.ref()
+	return ref, ref.ID != "" // a report is about a host
 }
 
 // shows tells whether a place on the stack is about a job.

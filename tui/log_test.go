@@ -40,11 +40,11 @@ func TestSearchGoesOnWithinALongLine(t *testing.T) {
 		if p.jumped.target != int64(strings.LastIndex(f.log, "NEEDLE")) {
 			t.Errorf("%v: three hits on it is at %d", keys, p.jumped.target)
 		}
-		for range 3 {
+		for range 2 {
 			press(m, "N")
 		}
 		if p.jumped.target != int64(strings.Index(f.log, "NEEDLE")) {
-			t.Errorf("%v: three hits back it is at %d", keys, p.jumped.target)
+			t.Errorf("%v: two hits back it is at %d", keys, p.jumped.target)
 		}
 	}
 }
@@ -223,6 +223,30 @@ func TestALogIsReadWhenItsHostIsBack(t *testing.T) {
 		p := m.top().(*logPane)
 		if s := screen(m); !strings.Contains(s, c.want) || strings.Contains(s, "waits for") || p.follow && p.tail == nil && !p.ended {
 			t.Errorf("%v: got\n%s", c.meanwhile, s)
+		}
+	}
+}
+
+// A search that has come to an end of the log goes on from the other one when it is asked again.
+func TestASearchGoesRound(t *testing.T) {
+	t.Parallel()
+	m, p := logOf(t, sample(), 100, 24)
+	press(m, "/")
+	typeIn(m, "cell 399")
+	press(m, "enter")
+	only := p.jumped.target
+	for _, c := range []struct{ key, says string }{
+		{"n", "no further cell 399 below; n goes on from the top"},
+		{"N", "no further cell 399 above; N goes on from the end"},
+		{"e", "no further error or warning below; e goes on from the top"},
+	} {
+		press(m, c.key)
+		if s := screen(m); !strings.Contains(s, c.says) {
+			t.Errorf("%s: got\n%s", c.key, s)
+		}
+		press(m, "esc", c.key)
+		if c.key != "e" && p.jumped.target != only || c.key == "e" && p.jumped.target != int64(strings.Index(sampleLog(), "WARNING")) {
+			t.Errorf("%s does not go round:\n%s", c.key, screen(m))
 		}
 	}
 }

@@ -3,7 +3,9 @@ package tui
 import (
 	"context"
 	"fmt"
+	"math"
 	"sort"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -33,6 +35,7 @@ type logJump struct {
 	line    int64              // where its line begins, as far as that is near
 	next    int64              // where the way on begins; 0: not known
 	problem bool               // it is one of an error or a warning
+	spent   LogSearch          // found nothing any more: the same again begins at the other end
 }
 
 type (
@@ -99,12 +102,24 @@ func (p *logPane) again(m *Model, backward bool) tea.Cmd {
 	if p.search.text == "" {
 		return p.askSearch(m)
 	}
-	return p.look(m, LogSearch{Text: p.search.text, From: p.beyond(backward), Backward: backward})
+	return p.goOn(m, LogSearch{Text: p.search.text, Backward: backward})
 }
 
 // problem goes to the next error or warning, or the one before.
 func (p *logPane) problem(m *Model, backward bool) tea.Cmd {
-	return p.look(m, LogSearch{Problems: true, From: p.beyond(backward), Backward: backward})
+	return p.goOn(m, LogSearch{Problems: true, Backward: backward})
+}
+
+// goOn looks beyond the hit that was jumped to; where there was none any more, from the other end.
+func (p *logPane) goOn(m *Model, s LogSearch) tea.Cmd {
+	switch {
+	case s != p.jumped.spent:
+		s.From = p.beyond(s.Backward)
+	case s.Backward:
+		s.From = math.MaxInt64
+	}
+	p.jumped.spent = LogSearch{}
+	return p.look(m, s)
 }
 
 // beyond is where the next search begins: behind the line of the hit that was jumped to, or before it.
@@ -170,14 +185,8 @@ func (p *logPane) takeFound(m *Model, msg foundMsg) tea.Cmd {
 		return nil
 	}
 	if msg.hit == nil {
-		what, where := msg.search.Text, "below"
-		if msg.search.Problems {
-			what = "error or warning"
-		}
-		if msg.search.Backward {
-			where = "above"
-		}
-		m.say(notice{text: "no further " + what + " " + where, bad: true})
+		p.jumped.spent = LogSearch{Text: msg.search.Text, Problems: msg.search.Problems, Backward: msg.search.Backward}
+		m.say(notice{text: msg.search.inVain(), bad: true})
 		return nil
 	}
 	p.follow = false
@@ -191,6 +200,18 @@ func (p *logPane) takeFound(m *Model, msg foundMsg) tea.Cmd {
 	}
 	p.show(m, msg.hit.At)
 	return p.reach(m)
+}
+
+// inVain says what there is none of, and how to go on round the log.
+func (s *LogSearch) inVain() string {
+	what, key, where, from := s.Text, "n", "below", "top"
+	if s.Problems {
+		what, key = "error or warning", "e"
+	}
+	if s.Backward {
+		key, where, from = strings.ToUpper(key), "above", "end"
+	}
+	return fmt.Sprintf("no further %s %s; %s goes on from the %s", what, where, key, from)
 }
 
 // recount counts the hits of the whole log on the stream that is shown, part after part.

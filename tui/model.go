@@ -129,7 +129,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.KeyPressMsg:
 		return m, m.key(msg)
 	case tea.PasteMsg:
-		return m, m.typed(msg)
+		return m, m.pasted(msg)
 	case tea.MouseMsg:
 		return m, m.mouse(msg)
 	case eventMsg:

@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -73,104 +72,6 @@ func glyph(key string) string {
 		return g
 	}
 	return key
-}
-
-// palette finds an action of this place by typing.
-type palette struct {
-	typed  string
-	cursor int
-}
-
-func (m *Model) showPalette() tea.Cmd {
-	m.overlay = &palette{}
-	return nil
-}
-
-func (o *palette) hints() [][2]string {
-	return [][2]string{{"enter", "do it"}, {"↑↓", "choose"}, {"esc", "back"}}
-}
-
-// fits are the actions of a place that have every typed word in what is said of them.
-func (o *palette) fits(m *Model) []*action {
-	words := strings.Fields(strings.ToLower(o.typed))
-	var all []*action
-	for i := range m.table {
-		a := &m.table[i]
-		text := strings.ToLower(a.name + " " + a.says + " " + a.verb)
-		if a.places&m.top().place() == 0 || a.by != nil || slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) }) {
-			continue
-		}
-		all = append(all, a)
-	}
-	slices.SortStableFunc(all, func(a, b *action) int { return o.rank(a) - o.rank(b) })
-	return all
-}
-
-// rank puts actions whose name begins with what was typed first.
-func (o *palette) rank(a *action) int {
-	typed := strings.ToLower(o.typed)
-	switch {
-	case strings.HasPrefix(a.name, typed):
-		return 0
-	case strings.HasPrefix(a.verb, typed):
-		return 1
-	}
-	return 2
-}
-
-func (o *palette) key(m *Model, msg tea.KeyPressMsg) tea.Cmd {
-	fits := o.fits(m)
-	switch key := msg.String(); key {
-	case "esc":
-		m.overlay = nil
-	case "down", "ctrl+n", "tab":
-		o.cursor = min(o.cursor+1, max(0, len(fits)-1))
-	case "up", "ctrl+p", "shift+tab":
-		o.cursor = max(0, o.cursor-1)
-	case "enter":
-		m.overlay = nil
-		if o.cursor < len(fits) {
-			return m.act(fits[o.cursor])
-		}
-	case "backspace":
-		if runes := []rune(o.typed); len(runes) > 0 {
-			o.typed, o.cursor = string(runes[:len(runes)-1]), 0
-		}
-	default:
-		if msg.Text != "" {
-			o.typed, o.cursor = o.typed+clean(msg.Text), 0
-		}
-	}
-	return nil
-}
-
-func (o *palette) over(m *Model, body []string, w, h int) []string {
-	t := &m.theme
-	inner := min(w-6, 90)
-	lines := []string{t.key.paint(":") + " " + fit(o.typed+"▏", inner-2)}
-	fits := o.fits(m)
-	room := max(1, min(h-5, 14))
-	top := scrolled(0, o.cursor, len(fits), room)
-	for i := top; i < min(len(fits), top+room); i++ {
-		lines = append(lines, o.line(t, fits[i], i == o.cursor, inner))
-	}
-	if len(fits) == 0 {
-		lines = append(lines, t.dim.paint(fit("nothing here is called so", inner)))
-	}
-	return box(body, lines, inner, w, h)
-}
-
-func (o *palette) line(t *theme, a *action, selected bool, w int) string {
-	verb := ""
-	if a.verb != "" && w >= 70 {
-		verb = "cyclops " + a.verb
-	}
-	name := fit(a.name, 14)
-	left := w - 14 - 1 - 1 - width(verb) - 1 - 4
-	if selected {
-		return t.selected.paint(name + " " + fit(a.says, left) + " " + verb + " " + fitRight(glyph(a.keys[0]), 4))
-	}
-	return t.strong.paint(name) + " " + fit(a.says, left) + " " + t.dim.paint(verb) + " " + t.key.paint(fitRight(glyph(a.keys[0]), 4))
 }
 
 // box draws lines of inner cells with a border over the middle of a body.

@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/human"
 )
 
@@ -18,7 +17,8 @@ type textPane struct {
 	name    string
 	says    string // of what is shown
 	problem string
-	source  []styled // nil: it is on its way
+	source  []styled             // nil: it is on its way
+	layout  func(w int) []styled // makes the source for a screen of w cells; nil: it is the same on each
 	rows    []styled
 	w       int // that the rows are for
 	wrapped bool
@@ -51,11 +51,12 @@ type offer struct {
 
 // textMsg is what a textPane waits for.
 type textMsg struct {
-	key   any
-	lines []styled
-	says  string
-	err   error
-	offer *offer // may be nil
+	key    any
+	lines  []styled
+	layout func(w int) []styled // instead of lines, where they depend on the width
+	says   string
+	err    error
+	offer  *offer // may be nil
 }
 
 func (p *textPane) ref() Ref { return p.of }
@@ -72,7 +73,7 @@ func (p *textPane) take(m *Model, msg tea.Msg) tea.Cmd {
 			p.problem = msg.err.Error()
 			return nil
 		}
-		p.source, p.says, p.offer = msg.lines, msg.says, msg.offer
+		p.source, p.layout, p.says, p.offer = msg.lines, msg.layout, msg.says, msg.offer
 		if p.source == nil {
 			p.source = []styled{}
 		}
@@ -95,6 +96,9 @@ func (p *textPane) move(m *Model, by motion) tea.Cmd {
 
 // rewrap makes rows of the lines, for a screen of w cells.
 func (p *textPane) rewrap(w int) {
+	if p.layout != nil {
+		p.source = p.layout(w - 2)
+	}
 	p.rows, p.w = p.source, w
 	if p.wrapped {
 		p.rows = nil
@@ -212,66 +216,4 @@ func isText(data []byte) bool {
 		i += n
 	}
 	return true
-}
-
-// openCompare shows what appeared, vanished and changed between two manifests.
-func (m *Model) openCompare(a, b *row) tea.Cmd {
-	client, first, second := m.client, a.ref(), b.ref()
-	view := newText(m.ctx, second, "compare", "cyclops manifest diff "+first.String()+" "+second.String())
-	m.push(view)
-	return func() tea.Msg {
-		one, err := client.Record(view.ctx, first)
-		if err != nil {
-			return textMsg{key: view, err: err}
-		}
-		two, err := client.Record(view.ctx, second)
-		if err != nil {
-			return textMsg{key: view, err: err}
-		}
-		lines := compared(one.Manifest, two.Manifest)
-		return textMsg{key: view, lines: lines, says: view.says}
-	}
-}
-
-// compared is the comparison of two manifests as lines.
-func compared(a, b *manifest.Manifest) []styled {
-	d := manifest.Compare(a, b)
-	bold := func(t *theme) ink { return t.head }
-	column := width(clean(a.Job))
-	for _, f := range d.Fields {
-		column = min(max(column, width(clean(f.Old))), 34)
-	}
-	lines := []styled{{text: fmt.Sprintf("%-11s %s  %s", "", fit(a.Job, column), clean(b.Job)), ink: bold}}
-	for _, f := range d.Fields {
-		line := styled{text: fmt.Sprintf("%-11s %s  %s", f.Name, fit(f.Old, column), clean(f.New))}
-		if f.Old != f.New {
-			line.ink = func(t *theme) ink { return t.differ }
-		}
-		lines = append(lines, line)
-	}
-	section := func(head, sign string, changes []manifest.Change, paint func(t *theme) ink) {
-		if len(changes) == 0 {
-			return
-		}
-		lines = append(lines, styled{}, styled{text: fmt.Sprintf("%s (%d)", head, len(changes)), ink: bold})
-		for _, c := range changes {
-			lines = append(lines, styled{text: sign + " " + changeText(c), ink: paint})
-		}
-	}
-	section("appeared", "+", d.Appeared, func(t *theme) ink { return t.added })
-	section("vanished", "-", d.Vanished, func(t *theme) ink { return t.removed })
-	section("changed", "~", d.Changed, func(t *theme) ink { return t.differ })
-	return append(lines, styled{}, styled{text: sameFiles(d.Same), ink: func(t *theme) ink { return t.dim }})
-}
-
-func sameFiles(n int) string {
-	if n == 1 {
-		return "1 file is the same"
-	}
-	return counted(n, "file") + " are the same"
-}
-
-func changeText(c manifest.Change) string {
-	size, then := human.Change(&c)
-	return fit(c.Name, 40) + " " + fitRight(size, 10) + clean(then)
 }
