@@ -11,6 +11,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/remote/connect"
+	"github.com/cyclops-fpga/cyclops/remote/retry"
 )
 
 // Options say how to install.
@@ -73,6 +74,10 @@ func Install(ctx context.Context, c *connect.Conn, opt Options) (*Report, error)
 // replace uploads the executor and makes it the current one.
 func replace(ctx context.Context, c *connect.Conn, h *Host, b *binary, r *Report, opt Options) error {
 	version, upload, err := put(ctx, c, b)
+	if retry.Broken(err) && ctx.Err() == nil { // nothing there has changed yet
+		opt.say("the line broke, trying again")
+		version, upload, err = put(ctx, c, b)
+	}
 	if err != nil {
 		return err
 	}
