@@ -85,15 +85,17 @@ func TestScreenInstallsOnABareHost(t *testing.T) {
 
 // An upgrade is by one key: the table says so by itself, and the job that runs meanwhile goes on
 // under the supervisor of before, to its own end. Where its log is open while somebody else
-// upgrades, that goes on too.
+// puts another build there, that goes on too.
 func TestScreenUpgradesUnderARunningJob(t *testing.T) {
 	t.Parallel()
 	up := newUpgrader(t)
 	up.twoHosts(filepath.Join(up.home, "d"))
-	up.installs(up.builds[0])
+	if err := up.swap(); err != nil {
+		t.Fatal(err)
+	}
 	f := newFollowed(up.client, steered)
 	f.hosts()
-	f.says("v0.0.1")
+	f.says("v0.0.2")
 	f.keys("u")
 	f.see("runs executor "+up.version(), "1 running job goes on")
 	f.says(up.version())
@@ -102,7 +104,9 @@ func TestScreenUpgradesUnderARunningJob(t *testing.T) {
 	f.see("long", "running")
 	f.keys("t")
 	f.shows("before")
-	up.installs(up.builds[1])
+	if err := up.swap(); err != nil {
+		t.Fatal(err)
+	}
 	f.goesOn()
 	f.shows("before", "during")
 	f.ends()
@@ -111,13 +115,6 @@ func TestScreenUpgradesUnderARunningJob(t *testing.T) {
 	f.keys("q")
 	f.see("failed (3)", "long")
 	f.hosts()
-	f.says("v0.0.2")
+	f.says("v0.0.1")
 	f.says("0 of 20")
-}
-
-func (u *upgrader) installs(build string) {
-	u.t.Helper()
-	if got := u.cyclops("", "install", "--binary", build, u.server.Name); got.code != 0 {
-		u.t.Fatal(got)
-	}
 }
