@@ -114,7 +114,7 @@ func (m *Model) askSearch() tea.Cmd {
 		},
 		accept: func(m *Model, text string) tea.Cmd {
 			if text != "" && (p.current() == nil || !mentions(p.current().host, &p.current().JobInfo, lowered(text))) {
-				m.say(notice{text: "no job below has " + text + " in it", bad: true})
+				m.say(notice{text: "no job below has " + text + " in it"})
 			}
 			return p.reach(m)
 		},
@@ -132,7 +132,7 @@ func (m *Model) searchJobs(step int) tea.Cmd {
 		return m.askSearch()
 	}
 	if !p.lookFor(step) {
-		m.say(notice{text: "no further job here has " + p.search + " in it", bad: true})
+		m.say(notice{text: "no further job here has " + p.search + " in it"})
 	}
 	return p.reach(m)
 }

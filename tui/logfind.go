@@ -186,7 +186,7 @@ func (p *logPane) takeFound(m *Model, msg foundMsg) tea.Cmd {
 	}
 	if msg.hit == nil {
 		p.jumped.spent = LogSearch{Text: msg.search.Text, Problems: msg.search.Problems, Backward: msg.search.Backward}
-		m.say(notice{text: msg.search.inVain(), bad: true})
+		m.say(notice{text: msg.search.inVain()})
 		return nil
 	}
 	p.follow = false

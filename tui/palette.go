@@ -192,8 +192,8 @@ func (o *palette) line(t *theme, c *choice, selected bool, w int) string {
 		verb = "cyclops " + c.verb
 	}
 	name := fit(c.name, 14)
-	left := w - 14 - 1 - 1 - width(verb) - 1 - 4
-	key := fitRight(glyph(c.keys[0]), 4)
+	left := w - 14 - 1 - 1 - width(verb) - 1 - 5
+	key := fitRight(glyph(c.keys[0]), 5)
 	says := fit(c.says(), left)
 	switch {
 	case selected:

@@ -17,10 +17,10 @@ func clean(text string) string {
 		return text
 	}
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError || unicode.Is(unicode.Bidi_Control, r) {
+		if unicode.IsControl(r) || r == utf8.RuneError {
 			return '?'
 		}
-		return r
+		return inOneLine(r)
 	}, text)
 }
 
@@ -151,13 +151,18 @@ func safeLine(line []byte) string {
 	return expandTabs(strings.Map(inOneLine, b.String()))
 }
 
-// inOneLine keeps a character from leaving its row or from turning what stands beside it around.
+// inOneLine keeps a character from leaving its row, from turning what stands beside it around, and
+// from becoming one with the character before it, which terminals count as one or as two.
 func inOneLine(r rune) rune {
 	switch {
-	case r == '\n':
-		return ' '
+	case r < utf8.RuneSelf:
+		if r == '\n' {
+			return ' '
+		}
 	case unicode.Is(unicode.Bidi_Control, r):
 		return '?'
+	case unicode.In(r, unicode.Join_Control, unicode.Variation_Selector), '\U0001F3FB' <= r && r <= '\U0001F3FF': // a tone of skin
+		return -1
 	}
 	return r
 }

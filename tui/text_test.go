@@ -113,3 +113,15 @@ func TestWrappedWordsFit(t *testing.T) {
 		}
 	})
 }
+
+// What one terminal counts as one character and another as several would shift the rest of its line.
+func TestAllTerminalsCountTheSameCells(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"👨‍👩‍👧 family", "👍🏽 tone", "❤️ heart", "1️⃣ key", "🇩🇪 flag", "é ü 日本 ok", "🏳️‍🌈 both"} {
+		for _, shown := range []string{clean(text), safeLine([]byte(text))} {
+			if wc, clusters := ansi.StringWidthWc(shown), ansi.StringWidth(shown); wc != clusters || wc != width(shown) {
+				t.Errorf("%q is %d cells, or %d, or %d", shown, wc, clusters, width(shown))
+			}
+		}
+	}
+}

@@ -47,7 +47,7 @@ type Duplex interface {
 // is slow has to take them, but for no longer than carryAfter.
 const (
 	carrySize  = 128 << 10
-	quietAfter = 250 * time.Millisecond
+	quietAfter = time.Second
 	carryAfter = 30 * time.Second
 )
 
@@ -112,9 +112,10 @@ func (c *carriage) await(ctx context.Context, ended <-chan struct{}) error {
 	return nil
 }
 
-// quiet tells whether nobody has to take anything that was sent.
+// quiet tells whether there is nothing that somebody has to take: not even this process, which may
+// just not have had its turn.
 func (c *carriage) quiet() bool {
-	return c.writing.Load() == 0 && unsent(c.a) == 0 && unsent(c.b) == 0
+	return c.writing.Load() == 0 && underWay(c.a) == 0 && underWay(c.b) == 0
 }
 
 func (c *carriage) copy(to, from Duplex) {
@@ -142,9 +143,12 @@ func (c *carriage) copy(to, from Duplex) {
 	}
 }
 
+// resetter is a TCP connection.
+type resetter interface{ SetLinger(sec int) error }
+
 // reset makes the next Close of a TCP connection one that the other side cannot take for an end.
 func reset(d Duplex) {
-	if tcp, ok := d.(interface{ SetLinger(sec int) error }); ok {
+	if tcp, ok := d.(resetter); ok {
 		_ = tcp.SetLinger(0)
 	}
 }

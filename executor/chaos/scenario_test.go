@@ -29,7 +29,10 @@ func scenarios() (map[failpoint.Point]scenario, map[string]scenario) {
 	for s, points := range map[*scenario][]failpoint.Point{
 		{"upload", upload, clientRun}:        {failpoint.ClientUpload},
 		{"large output", nothing, largeRun}:  {failpoint.ClientFetched},
-		{"first start", nothing, firstStart}: {failpoint.DaemonID},
+		{"first start", nothing, firstStart}: {failpoint.DaemonID, failpoint.SchemaCommit},
+		{"repair of a record", damagedRecord, repair}: {
+			failpoint.CheckAside, failpoint.CheckIndex, failpoint.CheckRecord, failpoint.CheckCommit,
+		},
 		{"later start", oneRun, laterStart}: {
 			failpoint.DaemonLock, failpoint.DaemonStore, failpoint.DaemonListen, failpoint.RecoverSweep, failpoint.RecoverRead,
 			failpoint.RecoverLeftover, failpoint.SweepCommit,
@@ -86,6 +89,28 @@ func damagedDatabase(w *world) {
 	}
 	if err != nil {
 		w.wrong("%v", err)
+	}
+}
+
+// damagedRecord is oneRun whose job's record has a byte that it had not.
+func damagedRecord(w *world) {
+	oneRun(w)
+	file := w.data.Manifest(w.jobs[0].id)
+	data, err := os.ReadFile(file)
+	if err == nil {
+		data[len(data)/2] ^= 1
+		err = os.WriteFile(file, data, 0o600)
+	}
+	if err != nil {
+		w.wrong("%v", err)
+	}
+}
+
+// repair mends while the faults strike, and then once more without any.
+func repair(w *world, armed string) {
+	w.start(w.dir, armed, "executor", "check", "--repair", "--data", string(w.data)).finish()
+	if r := w.start(w.dir, "", "executor", "check", "--repair", "--data", string(w.data)).finish(); r.code != 0 {
+		w.wrong("nothing is broken any more, and still: %v", r)
 	}
 }
 

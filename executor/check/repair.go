@@ -19,6 +19,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/store"
 	"github.com/cyclops-fpga/cyclops/executor/supervise"
 	"github.com/cyclops-fpga/cyclops/manifest"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // damagedExtra is the name in a manifest's extra of what was found to be damaged.
@@ -179,7 +180,7 @@ func ownLog(id, name string) bool { return name == id+".log" || name == id+".log
 
 // write makes a record durable and notes its digest.
 func (c *checker) write(ctx context.Context, j store.Job, m *manifest.Manifest) error {
-	if err := supervise.WriteManifest(c.Data, m); err != nil {
+	if err := failpoint.Do(failpoint.CheckRecord, func() error { return supervise.WriteManifest(c.Data, m) }); err != nil {
 		return err
 	}
 	data, err := os.ReadFile(c.Data.Manifest(j.ID))
@@ -187,7 +188,7 @@ func (c *checker) write(ctx context.Context, j store.Job, m *manifest.Manifest) 
 		return err
 	}
 	j.Record = manifest.SumOf(data)
-	return c.Store.SetRecord(ctx, j)
+	return failpoint.Do(failpoint.CheckCommit, func() error { return c.Store.SetRecord(ctx, j) })
 }
 
 // setAside moves a file to damaged/, under the path that it had.
@@ -196,8 +197,9 @@ func (c *checker) setAside(file string) error {
 	if err != nil {
 		return err
 	}
-	if err := durable.SetAside(file, filepath.Join(c.Data.Damaged(), rel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	err = failpoint.Do(failpoint.CheckAside, func() error { return durable.SetAside(file, filepath.Join(c.Data.Damaged(), rel)) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return nil
+	return err
 }

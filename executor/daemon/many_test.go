@@ -99,6 +99,9 @@ func TestWhoStopsReadingBlocksNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	reader := h.follow(api.Follow{Job: j.ID, Log: true})
+	for _, c := range []*client{silent, reader} {
+		c.patient()
+	}
 	if err := os.WriteFile(g, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

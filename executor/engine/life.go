@@ -255,14 +255,15 @@ func (e *Engine) recordWith(j *job, write func(*supervise.Launch) (*manifest.Man
 	}
 }
 
-// finish takes over what a manifest says, tells everyone, and starts what waited for this job.
+// finish takes over what a manifest says, tells everyone, and starts what waited for this job. Until
+// the end is recorded it is told to nobody: who then removes the job, or runs it again, must not be
+// told that it has not ended.
 func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	e.mu.Lock()
-	takeOver(&j.row, m)
-	j.row.Record = e.recordSum(j.row.ID)
-	j.logSize = j.row.LogSize
 	row := j.row
 	e.mu.Unlock()
+	takeOver(&row, m)
+	row.Record = e.recordSum(row.ID)
 	if err := failpoint.Do(failpoint.EndCommit, func() error {
 		return e.Room.Use(func() error { return e.Store.End(context.WithoutCancel(e.ctx), row) })
 	}); err != nil {
@@ -276,6 +277,8 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	takeOver(&j.row, m)
+	j.row.Record, j.logSize = row.Record, row.LogSize
 	delete(e.live, row.ID)
 	close(j.ended)
 	j.control = nil

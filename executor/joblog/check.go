@@ -14,6 +14,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // maxWrong bounds how many pieces of damage one log is said to have.
@@ -40,7 +41,7 @@ func Remake(ctx context.Context, data layout.Data, id string) (log, index File, 
 		return log, index, fmt.Errorf("unable to write log index: %w", err)
 	}
 	defer x.Close()
-	if err := remake(ctx, data, id, x); err != nil {
+	if err := failpoint.Do(failpoint.CheckIndex, func() error { return remake(ctx, data, id, x) }); err != nil {
 		return log, index, errors.Join(err, os.Remove(path))
 	}
 	if err := os.Rename(path, data.LogIndex(id)); err != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
 // version is that of the schema; a database of a later one is not touched.
@@ -147,6 +148,9 @@ func (s *Store) migrate(ctx context.Context) error {
 		}
 		if len(steps) == 0 {
 			return nil
+		}
+		if err := failpoint.At(failpoint.SchemaCommit); err != nil {
+			return fmt.Errorf("unable to bring the database to version %d: %w", version, err)
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)`, schemaSetting, strconv.Itoa(version)); err != nil {
 			return err

@@ -76,6 +76,11 @@ const (
 	RecoverRead     Point = "recover.read"     // the queue is read
 	RecoverFollow   Point = "recover.follow"   // a job that an earlier daemon started is followed
 	RecoverLeftover Point = "recover.leftover" // what killed supervisors left is removed
+	SchemaCommit    Point = "schema.commit"    // the database is brought to this version
+	CheckAside      Point = "check.aside"      // a damaged file is set aside
+	CheckIndex      Point = "check.index"      // a log's index is made again
+	CheckRecord     Point = "check.record"     // a job's record is written again
+	CheckCommit     Point = "check.commit"     // and its digest recorded
 )
 
 // The steps of a supervisor.
@@ -126,6 +131,7 @@ func Points() map[string][]Point {
 			StartCommit, LaunchPrepare, LaunchStart, LaunchReady, FollowDial, FollowGreet, EndRead, EndCommit, LoseKill,
 			LoseRecord, CancelRecord, RequeueCommit, PriorityCommit, DrainCommit, RemoveCommit, RemovePack, RemoveAside,
 			RemoveTree, PinMark, PinCommit, SweepCommit, CompactMerge, CompactCommit, RecoverSweep, RecoverRead, RecoverFollow, RecoverLeftover,
+			SchemaCommit, CheckAside, CheckIndex, CheckRecord, CheckCommit,
 		},
 		"supervisor": {
 			SuperviseRead, SuperviseClaim, SuperviseReserve, JobSyncDir, SuperviseListen, SuperviseReady, LogCreate, LogIndex, LogWrite, LogSync,
