@@ -26,12 +26,13 @@ func (x *tmux) hosts() {
 	x.see("HOST", "ADDRESS")
 }
 
-// says waits until the table of hosts says so of the server's.
+// says waits until the table of hosts says so of the server's, which is the default and so has a star:
+// what is said below the table may begin with the name, too.
 func (x *tmux) says(word string) {
 	x.t.Helper()
 	x.until(word+" of "+x.server.Name, func(screen string) bool {
 		for line := range strings.Lines(screen) {
-			if words := strings.Fields(line); len(words) > 1 && words[0] == x.server.Name && strings.Contains(line, word) {
+			if strings.HasPrefix(strings.TrimSpace(line), x.server.Name+" * ") && strings.Contains(line, word) {
 				return true
 			}
 		}
