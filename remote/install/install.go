@@ -101,11 +101,12 @@ printf 'cyclops.digest=%s\n' "$(sha256 "$f")"
 printf 'cyclops.version=%s\n' "$("$f" version 2>&1 | head -n 1)"
 `
 
-// switchScript ends the daemon, whose jobs go on, before the next one becomes current.
+// switchScript ends the daemon, whose jobs go on, before the next one becomes current; and once more
+// behind that: whoever watches the host may have started it again in between.
 const switchScript = `cd "$data/bin" || exit 1
 mv -f "$upload" "$file" && ln -sf "$file" .next || exit 1
 if [ -x current ]; then ./current stop --data "$data" || :; fi
-mv -f .next current`
+mv -f .next current && { ./current stop --data "$data" || :; }`
 
 // pruneScript removes the versions that no process runs any more.
 const pruneScript = `cd "$data/bin" || exit 1
