@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"time"
 
 	"github.com/cyclops-fpga/cyclops/cli/term"
 	"github.com/cyclops-fpga/cyclops/executor/api"
@@ -22,13 +21,14 @@ import (
 
 // tuiClient is the hosts as the screen sees them.
 type tuiClient struct {
-	app   *App
-	list  []tui.Host
-	hosts map[string]*openHost
+	app    *App
+	list   []tui.Host
+	hosts  map[string]*openHost
+	nudges map[string]chan struct{} // of each host: it answered somebody, whoever waits may ask again
 }
 
 func newTuiClient(app *App, list []hosts.Host, chosen string) *tuiClient {
-	s := &tuiClient{app: app, hosts: map[string]*openHost{}}
+	s := &tuiClient{app: app, hosts: map[string]*openHost{}, nudges: map[string]chan struct{}{}}
 	for _, h := range list {
 		shown := tui.Host{Name: h.Name, Default: h.Name == chosen}
 		if shown.Address = h.Address; h.User != "" {
@@ -39,6 +39,7 @@ func newTuiClient(app *App, list []hosts.Host, chosen string) *tuiClient {
 		}
 		s.list = append(s.list, shown)
 		s.hosts[h.Name] = app.dial(h)
+		s.nudges[h.Name] = make(chan struct{}, 1)
 	}
 	return s
 }
@@ -137,7 +138,10 @@ func (s *tuiClient) follow(ctx context.Context, ref tui.Ref, from int64, chunks 
 	if err != nil {
 		return err
 	}
-	patience := &retry.Patience{Lost: func(err error) { send(ctx, chunks, tui.Chunk{Err: err}) }}
+	patience := &retry.Patience{
+		Lost: func(err error) { send(ctx, chunks, tui.Chunk{Err: err}) },
+		Back: func() { s.nudge(ref.Host) },
+	}
 	patience.Alive() // the table shows whether there is a host at all
 	attachment := h.client.Attach(nil, api.Follow{Job: ref.ID, Log: true, From: from}, patience)
 	defer attachment.Close()
@@ -286,15 +290,6 @@ func (s *tuiClient) Tree(ref tui.Ref) string {
 func send[T any](ctx context.Context, to chan<- T, value T) bool {
 	select {
 	case to <- value:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
 		return true
 	case <-ctx.Done():
 		return false

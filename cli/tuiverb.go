@@ -39,6 +39,10 @@ func (s *tuiClient) verb(ctx context.Context, words []string, fetching func(fetc
 	case err != nil:
 		return said, err
 	}
+	for _, word := range words {
+		host, _, _ := strings.Cut(word, "/") // HOST, or HOST/ID
+		s.nudge(host)
+	}
 	return said + complained, nil
 }
 

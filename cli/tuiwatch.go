@@ -31,12 +31,32 @@ func (s *tuiClient) Watch(ctx context.Context, host string) <-chan tui.Event {
 			if wait = min(2*wait, retryMost); met {
 				wait = retryFirst
 			}
-			if !send(ctx, events, tui.Event{Err: err, Retry: wait}) || !pause(ctx, wait) {
+			if !send(ctx, events, tui.Event{Err: err, Retry: wait}) || !s.rest(ctx, host, wait) {
 				return
 			}
 		}
 	}()
 	return events
+}
+
+// nudge has a host asked again that did not answer before: it answered somebody else. The screen
+// would else go on saying for many seconds that a host is not there which has just been installed.
+func (s *tuiClient) nudge(host string) {
+	select {
+	case s.nudges[host] <- struct{}{}:
+	default:
+	}
+}
+
+// rest waits between two attempts to reach a host; false: nobody looks any more.
+func (s *tuiClient) rest(ctx context.Context, host string, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+	case <-s.nudges[host]:
+	case <-ctx.Done():
+		return false
+	}
+	return true
 }
 
 // watch tells of a host until the line breaks; met means that it answered as it has to: one that is

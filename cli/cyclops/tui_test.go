@@ -36,6 +36,21 @@ func newTmux(u *client) *tmux {
 	return x
 }
 
+// twoHosts has the screen show this machine, as a host with a directory of its own, beside the
+// server's. What the executor there owns is in data; empty: where it is by default.
+func (u *client) twoHosts(data string) {
+	u.t.Helper()
+	here := filepath.Join(u.home, "l")
+	config := fmt.Sprintf("host = %q\n[hosts.local]\ndata = %q\n[hosts.%s]\nlink_idle = \"5s\"\n", u.server.Name, here, u.server.Name)
+	if data != "" {
+		config += fmt.Sprintf("data = %q\n", data)
+	}
+	if err := os.WriteFile(filepath.Join(u.home, ".config", "cyclops", "config.toml"), []byte(config), 0o600); err != nil {
+		u.t.Fatal(err)
+	}
+	u.t.Cleanup(func() { stopDaemon(u.home, here) })
+}
+
 func (x *tmux) do(args ...string) string {
 	x.t.Helper()
 	cmd := exec.Command("tmux", append([]string{"-f", "/dev/null", "-S", x.socket}, args...)...)
@@ -111,11 +126,7 @@ func TestScreenOverSSH(t *testing.T) {
 	t.Parallel()
 	server := sshtest.Start(t, sshtest.Options{})
 	u := newUser(t, server)
-	config := fmt.Sprintf("host = %q\n[hosts.local]\ndata = %q\n[hosts.%s]\ndata = %q\nlink_idle = \"5s\"\n", server.Name, filepath.Join(u.home, "l"), server.Name, filepath.Join(u.home, "d"))
-	if err := os.WriteFile(filepath.Join(u.home, ".config", "cyclops", "config.toml"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { stopDaemon(u.home, filepath.Join(u.home, "l")) })
+	u.twoHosts(filepath.Join(u.home, "d"))
 	u.write("cyclops.toml", "name = \"blinky\"\n", 0o644)
 	x := newTmux(u)
 	x.text("echo before; cyclops")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/remote/connect"
+	"github.com/cyclops-fpga/cyclops/remote/retry"
 )
 
 // Options say how to install.
@@ -73,6 +74,10 @@ func Install(ctx context.Context, c *connect.Conn, opt Options) (*Report, error)
 // replace uploads the executor and makes it the current one.
 func replace(ctx context.Context, c *connect.Conn, h *Host, b *binary, r *Report, opt Options) error {
 	version, upload, err := put(ctx, c, b)
+	if retry.Broken(err) && ctx.Err() == nil { // nothing there has changed yet
+		opt.say("the line broke, trying again")
+		version, upload, err = put(ctx, c, b)
+	}
 	if err != nil {
 		return err
 	}
@@ -96,11 +101,12 @@ printf 'cyclops.digest=%s\n' "$(sha256 "$f")"
 printf 'cyclops.version=%s\n' "$("$f" version 2>&1 | head -n 1)"
 `
 
-// switchScript ends the daemon, whose jobs go on, before the next one becomes current.
+// switchScript ends the daemon, whose jobs go on, before the next one becomes current; and once more
+// behind that: whoever watches the host may have started it again in between.
 const switchScript = `cd "$data/bin" || exit 1
 mv -f "$upload" "$file" && ln -sf "$file" .next || exit 1
 if [ -x current ]; then ./current stop --data "$data" || :; fi
-mv -f .next current`
+mv -f .next current && { ./current stop --data "$data" || :; }`
 
 // pruneScript removes the versions that no process runs any more.
 const pruneScript = `cd "$data/bin" || exit 1

@@ -108,6 +108,26 @@ func installed(t *testing.T, c *connect.Conn, binary string, changed bool, name 
 	return r
 }
 
+// The executor is the most that is sent to a host that nobody has been on before: a line that breaks
+// meanwhile costs its upload, not the installation.
+func TestInstallsOverALineThatBreaks(t *testing.T) {
+	t.Parallel()
+	s := sshtest.Start(t, sshtest.Options{})
+	line := s.Cutter()
+	h, opt := options(t, s)
+	opt.SSHConfig = line.ConfigFile
+	c := connect.Open(h, opt)
+	t.Cleanup(func() { c.Close() })
+	cut := line.ResetEvery(3<<20, 1)
+	installed(t, c, executors(t)[0], true, "cyclopsd-v0.0.1")
+	if cut.Load() != 1 {
+		t.Error("the line did not break")
+	}
+	if list, _ := filepath.Glob(filepath.Join(s.Home, ".cyclops/bin/cyclopsd-*")); len(list) != 1 {
+		t.Errorf("left %v", list)
+	}
+}
+
 func removed(t *testing.T, c *connect.Conn, s *sshtest.Server) {
 	t.Helper()
 	data := filepath.Join(s.Home, ".cyclops")
