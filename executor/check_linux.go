@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
+	"slices"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/check"
@@ -33,11 +35,14 @@ func checkData(ctx context.Context, d layout.Data, self []string, o options, out
 	} else {
 		err = printReport(out, report)
 	}
-	if err == nil && len(report.Findings) > 0 && !o.repair {
+	if err == nil && len(report.Findings) > 0 && (!o.repair || slices.ContainsFunc(report.Findings, lost)) {
 		err = errDamaged
 	}
 	return err
 }
+
+// lost tells of a job that even a repair did not bring back.
+func lost(f api.CheckFinding) bool { return f.Kind == check.Job && f.Done == "" }
 
 // lookAt reads beside a daemon, if there is one.
 func lookAt(ctx context.Context, d layout.Data, _ []string) (*api.CheckReport, error) {
@@ -63,7 +68,34 @@ func repairAll(ctx context.Context, d layout.Data, self []string) (*api.CheckRep
 	if err != nil {
 		return nil, err
 	}
-	return report, daemon.Ensure(ctx, d, self)
+	if err := daemon.Ensure(ctx, d, self); err != nil {
+		return nil, err
+	}
+	return report, lookAgain(ctx, d, report)
+}
+
+// lookAgain sees which of the jobs are in the index by now that it had lost: what a repair says that it did
+// is to be true.
+func lookAgain(ctx context.Context, d layout.Data, report *api.CheckReport) error {
+	s, err := store.OpenBeside(ctx, d.Database())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for i := range report.Findings {
+		f := &report.Findings[i]
+		if f.Kind != check.Job {
+			continue
+		}
+		known, err := s.Knows(ctx, path.Base(f.Name))
+		if err != nil {
+			return err
+		}
+		if !known {
+			f.Done, f.Help = "", "it could not be indexed: cyclopsd.log in the data directory says why"
+		}
+	}
+	return nil
 }
 
 func repair(ctx context.Context, d layout.Data) (*api.CheckReport, error) {

@@ -18,6 +18,9 @@ import (
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
+// Job is the kind of a finding of a job that the database has lost.
+const Job = "job"
+
 // Options says what is looked at.
 type Options struct {
 	Data  layout.Data
@@ -80,6 +83,9 @@ func (c *checker) strays(ctx context.Context) error {
 		if !manifest.ValidID(id) {
 			continue
 		}
+		if c.Data.Bare(id) {
+			continue
+		}
 		known, err := c.Store.Knows(ctx, id)
 		if store.IsDamaged(err) {
 			return nil // that was found above
@@ -87,13 +93,10 @@ func (c *checker) strays(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if known || c.Data.Bare(id) {
+		if known || c.laterJob(id) {
 			continue
 		}
-		if _, err := os.Lstat(c.Data.JobSpec(id)); err != nil {
-			continue // it is being removed
-		}
-		f := api.CheckFinding{Kind: "job", Name: "jobs/" + id, Wrong: "the database has no row of it", Help: "it is indexed again from its directory"}
+		f := api.CheckFinding{Kind: Job, Name: "jobs/" + id, Wrong: "the database has no row of it", Help: "it is indexed again from its directory"}
 		if c.Repair {
 			if err := c.Store.Doubt(ctx); err != nil {
 				return err
@@ -103,6 +106,21 @@ func (c *checker) strays(ctx context.Context) error {
 		c.found(f)
 	}
 	return nil
+}
+
+// laterJob tells of a job without a row that a later executor wrote: only one of that version can index it.
+func (c *checker) laterJob(id string) bool {
+	record, _ := os.ReadFile(c.Data.Manifest(id))
+	_, merr := manifest.DecodeManifest(record)
+	doc, _ := os.ReadFile(c.Data.JobSpec(id))
+	_, derr := manifest.DecodeJob(doc)
+	for name, err := range map[string]error{"manifest.json": merr, "job.json": derr} {
+		if errors.As(err, new(*manifest.VersionError)) {
+			c.later("jobs/"+id+"/"+name, err)
+			return true
+		}
+	}
+	return false
 }
 
 func (c *checker) found(f api.CheckFinding) {

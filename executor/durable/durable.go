@@ -25,17 +25,30 @@ func SetAside(file, to string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	name := to
-	for n := 2; ; n++ {
-		if _, err := os.Lstat(name); err != nil {
-			break
-		}
-		name = fmt.Sprintf("%s-%d", to, n)
-	}
-	if err := os.Rename(file, name); err != nil {
+	if err := os.Rename(file, free(to)); err != nil {
 		return err
 	}
 	return errors.Join(SyncDir(filepath.Dir(to)), SyncDir(filepath.Dir(file)))
+}
+
+// KeepCopy writes what a file held that is about to be replaced to a name that no other has: to, or to with
+// a number.
+func KeepCopy(data []byte, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
+	return WriteFile(free(to), data)
+}
+
+// free returns a name that no file has: to, or to with a number.
+func free(to string) string {
+	name := to
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(name); err != nil {
+			return name
+		}
+		name = fmt.Sprintf("%s-%d", to, n)
+	}
 }
 
 // WriteFile puts a file in the place of what had its name, so that a crash leaves the one or the other whole.

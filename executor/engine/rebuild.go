@@ -13,7 +13,6 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/boot"
 	"github.com/cyclops-fpga/cyclops/executor/inputs"
 	"github.com/cyclops-fpga/cyclops/executor/store"
-	"github.com/cyclops-fpga/cyclops/manifest"
 	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 )
 
@@ -74,10 +73,16 @@ func (e *Engine) findJobs(ctx context.Context, few bool) (found []foundJob, left
 			continue
 		}
 		f, err := e.readJob(entry.Name())
-		if err != nil {
+		if errors.Is(err, errNoJob) {
+			continue
+		}
+		if errors.As(err, new(*leftOut)) {
 			e.Log.Warn("a job is left out of the index", "job", entry.Name(), "error", err)
 			left++
 			continue
+		}
+		if err != nil {
+			return nil, 0, err // left out now it would be left out for good
 		}
 		if few && f.row.About.Boot == "" && e.Data.Bare(f.row.ID) {
 			continue
@@ -86,53 +91,6 @@ func (e *Engine) findJobs(ctx context.Context, few bool) (found []foundJob, left
 	}
 	slices.SortFunc(found, func(a, b foundJob) int { return a.row.Accepted.Compare(b.row.Accepted) })
 	return found, left, nil
-}
-
-type foundJob struct {
-	row store.Job
-	raw []byte
-}
-
-func (e *Engine) readJob(id string) (foundJob, error) {
-	var f foundJob
-	if !manifest.ValidID(id) {
-		return f, errors.New("its directory has no job's name")
-	}
-	var err error
-	if f.raw, err = os.ReadFile(e.Data.JobSpec(id)); err != nil {
-		return f, err
-	}
-	doc, err := decode(f.raw)
-	if err != nil {
-		return f, err
-	}
-	if doc.ID != id {
-		return f, fmt.Errorf("it holds job %s", doc.ID)
-	}
-	f.row = newJob(doc, manifest.SumOf(f.raw)).row
-	f.row.State = manifest.Running
-	_, err = os.Lstat(e.Data.Pinned(id))
-	f.row.About.Pinned = err == nil
-	data, err := os.ReadFile(e.Data.Manifest(id))
-	if errors.Is(err, os.ErrNotExist) {
-		info, err := os.Stat(e.Data.JobSpec(id))
-		if err == nil {
-			f.row.Accepted, f.row.Started = info.ModTime(), info.ModTime()
-			f.row.About.Boot = e.bootOf(info.ModTime())
-		}
-		return f, err
-	}
-	if err != nil {
-		return f, err
-	}
-	m, err := manifest.DecodeManifest(data)
-	if err != nil {
-		return f, err
-	}
-	f.row.Accepted = m.Accepted
-	takeOver(&f.row, m)
-	f.row.Record = manifest.SumOf(data)
-	return f, nil
 }
 
 // bootOf returns the id of the boot in which something was written, empty for an earlier one.

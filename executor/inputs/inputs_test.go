@@ -270,7 +270,7 @@ func TestADamagedPackCostsNoOtherSnapshotWhatItDrawsOn(t *testing.T) {
 		roots = append(roots, root)
 	}
 	f.flip(roots[0], -50) // in its footer: it does not open
-	f.flip(roots[1], 40) // in a frame: it opens
+	f.flip(roots[1], 40)  // in a frame: it opens
 	f.forget()
 	before := openFiles(t)
 	r, err := f.Restorer(t.Context())

@@ -87,10 +87,13 @@ func (d Data) Manifest(id string) string  { return d.join("jobs", id, "manifest.
 // Claim says who took start n of a job.
 func (d Data) Claim(id string, n int) string { return d.join("jobs", id, fmt.Sprintf("claim-%d", n)) }
 
-// Bare tells whether a job's directory holds nothing but the job's document.
+// Bare tells whether a job's directory is gone, or holds nothing but the job's document.
 func (d Data) Bare(id string) bool {
 	entries, err := os.ReadDir(d.Job(id))
-	return err == nil && len(entries) == 1 && entries[0].Name() == filepath.Base(d.JobSpec(id))
+	if err != nil || len(entries) == 0 {
+		return errors.Is(err, os.ErrNotExist) || err == nil
+	}
+	return len(entries) == 1 && entries[0].Name() == filepath.Base(d.JobSpec(id))
 }
 
 // Create makes every directory, readable by this user alone. Until the store has its id, the names of
