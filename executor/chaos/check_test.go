@@ -447,7 +447,7 @@ func (c *checker) neverAccepted(id string) bool {
 	c.mu.Lock()
 	known := slices.ContainsFunc(c.jobs, func(j *told) bool { return j.id == id })
 	c.mu.Unlock()
-	return err == nil && !known && len(entries) == 1 && entries[0].Name() == filepath.Base(c.data.JobSpec(id))
+	return err == nil && !known && len(entries) == 1 && entries[0].Name() == filepath.Base(c.data.JobSpecPart(id))
 }
 
 // daemonLog looks for what must never be in it.

@@ -71,8 +71,7 @@ func Database(r *api.CheckReport) bool {
 	return false
 }
 
-// strays finds the directories of jobs that the database does not know although they began. One that
-// holds no more than its document may be a submit that is under way or was cut short.
+// strays finds the directories of jobs that the database does not know although they were accepted.
 func (c *checker) strays(ctx context.Context) error {
 	entries, err := os.ReadDir(c.Data.Jobs())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

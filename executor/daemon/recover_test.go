@@ -188,3 +188,48 @@ func TestAStartThatOnlyTheClaimTellsOfIsNotMadeAgain(t *testing.T) {
 		t.Error("it ran")
 	}
 }
+
+// A daemon that was killed between the commit that accepts a job and the naming of its document: only the
+// name tells without the database that it was accepted.
+func TestTheNextDaemonNamesTheDocumentOfAnAcceptedJob(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "slots = 1\n")
+	j := job("echo on", "w")
+	h.queued(j)
+	if err := os.Rename(h.data.JobSpec(j.ID), h.data.JobSpecPart(j.ID)); err != nil {
+		t.Fatal(err)
+	}
+	h.start()
+	h.halt()
+	if _, err := os.Lstat(h.data.JobSpecPart(j.ID)); !os.IsNotExist(err) {
+		t.Errorf("it is still called unaccepted: %v", err)
+	}
+	h.loseDatabase()
+	h.start()
+	if c := h.follow(api.Follow{Job: j.ID, Log: true}); c.drain() != nil || c.text(0) != "on\n" {
+		t.Errorf("got %q, %+v", c.text(0), c.result)
+	}
+}
+
+// What a submit left that was never accepted is no job, also where nothing else tells what is one.
+func TestADocumentThatWasNeverAcceptedIsNoJob(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	j := job("true", "w")
+	h.halt()
+	err := errors.Join(os.Mkdir(h.data.Job(j.ID), 0o700), os.WriteFile(h.data.JobSpecPart(j.ID), encode(t, j), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, code := checkIt(t, h.data); code != 0 {
+		t.Errorf("check: exit code %d, %+v", code, r)
+	}
+	h.loseDatabase()
+	h.start()
+	if err := h.call("GET", "/v1/jobs/"+j.ID, nil, nil); err == nil || err.Kind != api.NotFound {
+		t.Errorf("it is a job: %v", err)
+	}
+	if c := h.submit(j, everything); c.drain() != nil || c.result.State != manifest.Succeeded {
+		t.Errorf("sent again: %+v", c.result)
+	}
+}

@@ -39,8 +39,8 @@ type leftOut struct{ error }
 
 func (l *leftOut) Unwrap() error { return l.error }
 
-// errNoJob is a directory that was made for a job and got no further.
-var errNoJob = errors.New("it holds nothing")
+// errNoJob is a directory that was made for a job that was never accepted.
+var errNoJob = errors.New("it holds no job")
 
 // readJob reads what the directory of a job says of it. What is damaged of that goes to damaged/ and costs
 // no more than itself: the other document tells the rest.
@@ -101,8 +101,7 @@ func (e *Engine) readRecord(id string, f *foundJob) error {
 func (e *Engine) readSpec(id string, f *foundJob) error {
 	info, err := os.Stat(e.Data.JobSpec(id))
 	if errors.Is(err, os.ErrNotExist) {
-		entries, derr := os.ReadDir(e.Data.Job(id))
-		if derr == nil && len(entries) == 0 {
+		if e.Data.Bare(id) {
 			return errNoJob
 		}
 		info, err = os.Stat(e.Data.Job(id))

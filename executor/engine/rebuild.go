@@ -24,7 +24,7 @@ func (e *Engine) rebuild(ctx context.Context) error {
 	if !partial || err != nil {
 		return err
 	}
-	found, left, err := e.findJobs(ctx, few)
+	found, left, err := e.findJobs(ctx)
 	if err != nil {
 		return fmt.Errorf("unable to index jobs: %w", err)
 	}
@@ -57,10 +57,8 @@ func (e *Engine) rebuild(ctx context.Context) error {
 }
 
 // findJobs reads the jobs of jobs/ that the database lacks, in the order of their acceptance, and says
-// how many it left out. If only
-// few can be missing, one of an earlier boot of which nothing but its document is there is taken for a
-// submit that a power cut ended: nobody was told that it was accepted, and it is not to be called lost.
-func (e *Engine) findJobs(ctx context.Context, few bool) (found []foundJob, left int, err error) {
+// how many it left out.
+func (e *Engine) findJobs(ctx context.Context) (found []foundJob, left int, err error) {
 	entries, err := os.ReadDir(e.Data.Jobs())
 	if err != nil {
 		return nil, 0, err
@@ -83,9 +81,6 @@ func (e *Engine) findJobs(ctx context.Context, few bool) (found []foundJob, left
 		}
 		if err != nil {
 			return nil, 0, err // left out now it would be left out for good
-		}
-		if few && f.row.About.Boot == "" && e.Data.Bare(f.row.ID) {
-			continue
 		}
 		found = append(found, f)
 	}

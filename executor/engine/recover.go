@@ -93,7 +93,9 @@ func (e *Engine) restore(ctx context.Context, row store.Job) *job {
 		doc = &manifest.Job{}
 	}
 	j := restored(row, doc)
-	j.unreadable = err
+	if j.unreadable = err; err == nil {
+		e.finishAcceptance(ctx, row.ID)
+	}
 	if row.State != manifest.Running || row.About.Boot != e.Boot || e.hasManifest(j) {
 		return j
 	}
@@ -106,6 +108,20 @@ func (e *Engine) restore(ctx context.Context, row store.Job) *job {
 		e.requeue(j)
 	}
 	return j
+}
+
+// finishAcceptance names the document of a job whose daemon was killed between its acceptance and that.
+func (e *Engine) finishAcceptance(ctx context.Context, id string) {
+	if _, err := os.Lstat(e.Data.JobSpecPart(id)); err != nil {
+		return
+	}
+	raw, err := e.Store.Spec(ctx, id)
+	if err == nil {
+		err = e.Room.Use(func() error { return e.ensureSpec(id, raw) })
+	}
+	if err != nil {
+		e.Log.Error("the document of an accepted job has not got its name", "job", id, "error", e.disk(err))
+	}
 }
 
 // begun tells of a job that waits, as far as the store knows, whether a supervisor has it all the same:

@@ -315,6 +315,10 @@ func (e *Engine) persist(ctx context.Context, row store.Job, raw []byte, g *inpu
 		return e.Store.Accept(ctx, store.Acceptance{Job: row, Spec: raw, Packs: g.Packs, New: g.New})
 	})
 	if err == nil {
+		// It is accepted, whatever becomes of the name: its start and the next daemon give it again.
+		if err := e.nameSpec(row.ID); err != nil {
+			e.Log.Error("the document of an accepted job has not got its name", "job", row.ID, "error", e.disk(err))
+		}
 		return nil
 	}
 	err = fmt.Errorf("unable to accept job %s: %w", row.ID, err)
@@ -330,7 +334,10 @@ func (e *Engine) ensureSpec(id string, raw []byte) error {
 	if info, err := os.Stat(e.Data.JobSpec(id)); err == nil && info.Size() == int64(len(raw)) {
 		return nil
 	}
-	return e.writeSpec(id, raw)
+	if err := e.writeSpec(id, raw); err != nil {
+		return err
+	}
+	return e.nameSpec(id)
 }
 
 // writeSpec writes the copy of the document that people browse. The store's own is the durable one.
@@ -338,8 +345,17 @@ func (e *Engine) writeSpec(id string, raw []byte) error {
 	if err := failpoint.Do(failpoint.SpecDir, func() error { return os.MkdirAll(e.Data.Job(id), 0o700) }); err != nil {
 		return fmt.Errorf("unable to make the job's directory: %w", err)
 	}
-	if err := failpoint.Do(failpoint.SpecWrite, func() error { return os.WriteFile(e.Data.JobSpec(id), raw, 0o600) }); err != nil {
+	if err := failpoint.Do(failpoint.SpecWrite, func() error { return os.WriteFile(e.Data.JobSpecPart(id), raw, 0o600) }); err != nil {
 		return fmt.Errorf("unable to write the job's document: %w", err)
+	}
+	return nil
+}
+
+// nameSpec gives the document its name once the job is accepted, and before anybody is told: without the
+// database that name alone tells a job that was accepted from a submit that a KILL ended, which must not run.
+func (e *Engine) nameSpec(id string) error {
+	if err := failpoint.Do(failpoint.SpecRename, func() error { return os.Rename(e.Data.JobSpecPart(id), e.Data.JobSpec(id)) }); err != nil {
+		return fmt.Errorf("unable to name the job's document: %w", err)
 	}
 	return nil
 }

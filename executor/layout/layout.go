@@ -7,7 +7,7 @@
 //	reserve                         room for what must be written when the disk is full
 //	packs/DIGEST.pack incoming/     input content
 //	workspaces/NAME/ .NAME.index .NAME.apply
-//	jobs/ID/job.json claim-N log log.idx displaced/ artifacts/ manifest.json pinned
+//	jobs/ID/job.json(.part until the job is accepted) claim-N log log.idx displaced/ artifacts/ manifest.json pinned
 //	tmp/ID                          a running job's TMPDIR, or a link to it
 //	damaged/                        what was found to be not as it was written
 //	mounts/                         notes of directories that were made to mount workspaces on
@@ -87,13 +87,16 @@ func (d Data) Manifest(id string) string  { return d.join("jobs", id, "manifest.
 // Claim says who took start n of a job.
 func (d Data) Claim(id string, n int) string { return d.join("jobs", id, fmt.Sprintf("claim-%d", n)) }
 
-// Bare tells whether a job's directory is gone, or holds nothing but the job's document.
+// JobSpecPart is the document of a job that is not accepted yet. Under its own name it says that the job is.
+func (d Data) JobSpecPart(id string) string { return d.JobSpec(id) + ".part" }
+
+// Bare tells whether a job's directory is gone, or is of a job that was never accepted.
 func (d Data) Bare(id string) bool {
 	entries, err := os.ReadDir(d.Job(id))
 	if err != nil || len(entries) == 0 {
 		return errors.Is(err, os.ErrNotExist) || err == nil
 	}
-	return len(entries) == 1 && entries[0].Name() == filepath.Base(d.JobSpec(id))
+	return len(entries) == 1 && entries[0].Name() == filepath.Base(d.JobSpecPart(id))
 }
 
 // Create makes every directory, readable by this user alone. Until the store has its id, the names of

@@ -49,6 +49,7 @@ const (
 	SpecDir         Point = "spec.dir"         // the job's directory is made
 	SpecWrite       Point = "spec.write"       // the copy of the job's document is written
 	AcceptCommit    Point = "accept.commit"    // the job is made durable
+	SpecRename      Point = "spec.rename"      // and that document gets its name, which says so
 	AcceptAnswer    Point = "accept.answer"    // its client is told
 	StartCommit     Point = "start.commit"     // a queued job is recorded as started
 	LaunchPrepare   Point = "launch.prepare"   // what a supervisor is told is gathered
@@ -128,7 +129,7 @@ func Points() map[string][]Point {
 		"daemon": {
 			DaemonLock, DaemonID, DaemonStore, DaemonListen, SalvageKeep, SalvageTake, SalvageDrop, SalvageRename,
 			RebuildCommit, RebuildInputs, StoreBegin, StoreCommit, SubmitReceive, SpoolCreate, SpoolWrite,
-			PackVerify, PackSync, PackRename, PackSyncDir, PackHold, PackCheck, SpecDir, SpecWrite, AcceptCommit, AcceptAnswer,
+			PackVerify, PackSync, PackRename, PackSyncDir, PackHold, PackCheck, SpecDir, SpecWrite, AcceptCommit, SpecRename, AcceptAnswer,
 			StartCommit, LaunchPrepare, LaunchStart, LaunchReady, FollowDial, FollowGreet, EndRead, EndCommit, LoseKill,
 			LoseRecord, CancelRecord, RequeueCommit, PriorityCommit, DrainCommit, RemoveCommit, RemovePack, RemoveAside,
 			RemoveTree, PinMark, PinCommit, SweepCommit, CompactMerge, CompactCommit, RecoverSweep, RecoverRead, RecoverFollow, RecoverLeftover,
