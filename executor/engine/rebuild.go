@@ -59,23 +59,21 @@ func (e *Engine) rebuild(ctx context.Context) error {
 // findJobs reads the jobs of jobs/ that the database lacks, in the order of their acceptance, and says
 // how many it left out.
 func (e *Engine) findJobs(ctx context.Context) (found []foundJob, left int, err error) {
-	entries, err := os.ReadDir(e.Data.Jobs())
+	all, err := names(e.Data.Jobs())
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, entry := range entries {
-		if known, err := e.Store.Knows(ctx, entry.Name()); known || err != nil {
-			if err != nil {
-				return nil, 0, err
-			}
-			continue
-		}
-		f, err := e.readJob(entry.Name())
+	unknown, err := e.Store.Unknown(ctx, all)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, name := range unknown {
+		f, err := e.readJob(name)
 		if errors.Is(err, errNoJob) {
 			continue
 		}
 		if errors.As(err, new(*leftOut)) {
-			e.Log.Warn("a job is left out of the index", "job", entry.Name(), "error", err)
+			e.Log.Warn("a job is left out of the index", "job", name, "error", err)
 			left++
 			continue
 		}
@@ -86,6 +84,18 @@ func (e *Engine) findJobs(ctx context.Context) (found []foundJob, left int, err 
 	}
 	slices.SortFunc(found, func(a, b foundJob) int { return a.row.Accepted.Compare(b.row.Accepted) })
 	return found, left, nil
+}
+
+// names returns what is in a directory, in order: of a million jobs nothing but that is kept in memory.
+func names(dir string) ([]string, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	all, err := f.Readdirnames(-1)
+	slices.Sort(all)
+	return all, err
 }
 
 // bootOf returns the id of the boot in which something was written, empty for an earlier one.

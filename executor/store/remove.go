@@ -186,6 +186,30 @@ func (s *Store) Knows(ctx context.Context, id string) (bool, error) {
 	return err == nil, err
 }
 
+// Unknown returns those of ids, which are in order, of which Knows says no. It walks once over all that there
+// is: asked for one at a time, a million jobs take longer than a daemon has for its start.
+func (s *Store) Unknown(ctx context.Context, ids []string) (unknown []string, err error) {
+	rest, last := ids, ""
+	err = s.each(ctx, `SELECT id FROM jobs UNION SELECT id FROM tombstones ORDER BY id`, func(rows *sql.Rows) error {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		if id < last { // what was looked for in it would not be found, and be indexed twice
+			return damagedRow("jobs", id)
+		}
+		last = id
+		for ; len(rest) > 0 && rest[0] < id; rest = rest[1:] {
+			unknown = append(unknown, rest[0])
+		}
+		if len(rest) > 0 && rest[0] == id {
+			rest = rest[1:]
+		}
+		return nil
+	})
+	return append(unknown, rest...), err
+}
+
 // Restore indexes jobs that were found in jobs/ but not in the database, with their documents: all
 // of them or none.
 func (s *Store) Restore(ctx context.Context, jobs iter.Seq2[Job, []byte]) error {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -97,5 +98,34 @@ func TestASalvageThatWasCutShortIsFinished(t *testing.T) {
 	defer s.Close()
 	if known, err := s.Knows(t.Context(), removed); !known || err != nil {
 		t.Errorf("what was salvaged is not used: %v", err)
+	}
+}
+
+// What is in jobs/ and not in the database is found in one walk, whatever lies beside it.
+func TestUnknownIsWhatHasNeitherRowNorTombstone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	removed := history(t, path)
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	jobs, err := s.List(t.Context(), Filter{Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	strangers := []string{"", "\xff", "lost+found", "~", manifest.NewID(), manifest.NewID()}
+	all := append([]string{removed}, strangers...)
+	for _, j := range jobs[len(jobs)/2:] {
+		all = append(all, j.ID)
+	}
+	slices.Sort(all)
+	slices.Sort(strangers)
+	if unknown, err := s.Unknown(t.Context(), all); err != nil || !slices.Equal(unknown, strangers) {
+		t.Errorf("got %q, %v, want %q", unknown, err, strangers)
+	}
+	if unknown, err := s.Unknown(t.Context(), nil); err != nil || len(unknown) > 0 {
+		t.Errorf("of nothing: %q, %v", unknown, err)
 	}
 }
