@@ -142,8 +142,8 @@ func TestARepairIndexesAJobOfWhichOneDocumentIsDamaged(t *testing.T) {
 	}
 	for i, id := range k.jobs {
 		c := h.follow(api.Follow{Job: id, Log: true})
-		if err := c.drain(); err != nil || c.text(1) != fmt.Sprintf("out %d\n", i) {
-			t.Errorf("job %d: %v, %q", i, err, c.text(1))
+		if err := c.drain(); err != nil || c.result == nil || c.text(1) != fmt.Sprintf("out %d\n", i) {
+			t.Fatalf("job %d: %v, %q", i, err, c.text(1))
 		}
 		if m := c.result; i == 1 && (m.State != manifest.Lost || !strings.Contains(m.Reason, "damaged") || len(m.Artifacts) != 3) {
 			t.Errorf("the job without a record: %+v", m)
