@@ -320,14 +320,12 @@ func (p *jobsPane) follow() {
 	p.hold()
 }
 
-// seek puts the cursor on a job; false: the table does not have it.
-func (p *jobsPane) seek(ref Ref) bool {
-	i := slices.IndexFunc(p.view, func(l line) bool { return l.row != nil && l.row.ref() == ref })
-	if i >= 0 {
+// seek puts the cursor on a job, if the table has it.
+func (p *jobsPane) seek(ref Ref) {
+	if i := slices.IndexFunc(p.view, func(l line) bool { return l.row != nil && l.row.ref() == ref }); i >= 0 {
 		p.cursor, p.held, p.lost = i, true, Ref{}
 		p.hold()
 	}
-	return i >= 0
 }
 
 // hold keeps the cursor within the table and on a job.

@@ -22,10 +22,10 @@ func inLogs() []action {
 	return []action{
 		{keys: []string{"f"}, places: inLog, name: "follow", says: "keeps the end in view, or stands still", verb: "logs -f JOB", hint: inLog, do: log((*logPane).toggleFollow)},
 		{keys: []string{"/"}, places: inLog, name: "search", says: "the next line with a text; small letters stand for large ones too", verb: "logs --find TEXT JOB", hint: inLog, do: log((*logPane).askSearch)},
-		{keys: []string{"n"}, places: inLog, name: "next", says: "the next line with it", do: log(func(p *logPane, m *Model) tea.Cmd { return p.again(m, false) })},
-		{keys: []string{"N"}, places: inLog, name: "previous", says: "the one before", do: log(func(p *logPane, m *Model) tea.Cmd { return p.again(m, true) })},
+		{keys: []string{"n"}, places: inLog, name: "next", says: "the next line with it", verb: "logs --find TEXT JOB", do: log(func(p *logPane, m *Model) tea.Cmd { return p.again(m, false) })},
+		{keys: []string{"N"}, places: inLog, name: "previous", says: "the one before", verb: "logs --find TEXT JOB", do: log(func(p *logPane, m *Model) tea.Cmd { return p.again(m, true) })},
 		{keys: []string{"e"}, places: inLog, name: "next error", says: "the next error or warning", verb: "logs --problems JOB", hint: inLog, do: log(func(p *logPane, m *Model) tea.Cmd { return p.problem(m, false) })},
-		{keys: []string{"E"}, places: inLog, name: "previous error", says: "the error or warning before", do: log(func(p *logPane, m *Model) tea.Cmd { return p.problem(m, true) })},
+		{keys: []string{"E"}, places: inLog, name: "previous error", says: "the error or warning before", verb: "logs --problems JOB", do: log(func(p *logPane, m *Model) tea.Cmd { return p.problem(m, true) })},
 		{keys: []string{"w"}, places: inLog | inText, name: "wrap", says: "wraps long lines, or cuts them", hint: inLog, do: (*Model).toggleWrap},
 		{keys: []string{"T"}, places: inLog, name: "times", says: "shows when each line was written", verb: "logs -t JOB", do: log(func(p *logPane, _ *Model) tea.Cmd { p.stamps = !p.stamps; return nil })},
 		{keys: []string{"o"}, places: inLog, name: "stream", says: "stdout and stderr, stdout alone, stderr alone", verb: "logs --stream stderr JOB", hint: inLog, do: log((*logPane).nextStream)},
