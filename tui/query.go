@@ -230,3 +230,32 @@ func complete(typed string, known map[string][]string) []string {
 	}
 	return all
 }
+
+// known are the values that the filter's completion offers.
+func (p *jobsPane) known(hosts []*hostState) map[string][]string {
+	sets := map[string]map[string]bool{"name": {}, "project": {}, "owner": {}}
+	for _, l := range p.view {
+		if l.row == nil {
+			continue
+		}
+		for key, value := range map[string]string{"name": l.row.Name, "project": l.row.Project, "owner": l.row.Owner} {
+			if value != "" && clean(value) == value && !strings.ContainsAny(value, " \t") && len(sets[key]) < 50 {
+				sets[key][value] = true
+			}
+		}
+	}
+	known := map[string][]string{"since": {"30m", "6h", "2d", "1w"}, "until": {"6h", "2d", "1w"}}
+	for key, set := range sets {
+		for value := range set {
+			known[key] = append(known[key], value)
+		}
+		slices.Sort(known[key])
+	}
+	for _, s := range manifest.States {
+		known["state"] = append(known["state"], string(s))
+	}
+	for _, h := range hosts {
+		known["host"] = append(known["host"], h.Name)
+	}
+	return known
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/layout"
 	"github.com/cyclops-fpga/cyclops/executor/packs"
 	"github.com/cyclops-fpga/cyclops/executor/store"
+	"github.com/cyclops-fpga/cyclops/executor/supervise"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
@@ -223,7 +224,7 @@ func (c *checker) pack(ctx context.Context, p store.Pack) error {
 
 // sumOf reads a file and returns its digest and size.
 func (c *checker) sumOf(path string) (manifest.Sum, int64, error) {
-	sum, n, err := digestFile(path)
+	sum, n, err := supervise.SumOfFile(path)
 	c.report.Bytes += n
 	return sum, n, err
 }

@@ -4,10 +4,8 @@ package check
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -232,16 +230,4 @@ func linked(path string, info fs.FileInfo, a *manifest.Artifact) (wrong string, 
 		wrong = fmt.Sprintf("it leads to %q, not to %q", target, a.Target)
 	}
 	return wrong, err
-}
-
-func digestFile(path string) (sum manifest.Sum, n int64, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return sum, 0, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	n, err = io.Copy(h, f)
-	h.Sum(sum[:0])
-	return sum, n, err
 }

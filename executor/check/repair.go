@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,6 +65,9 @@ func (c *checker) again(ctx context.Context, j store.Job) (*manifest.Manifest, e
 	if l.Job, err = c.Store.Spec(ctx, j.ID); err != nil {
 		return nil, err
 	}
+	if len(l.Job) == 0 { // stands in for one that was damaged when the index was made again
+		return nil, store.ErrNotFound
+	}
 	m, err := l.Blank()
 	if err != nil {
 		return nil, err
@@ -99,39 +101,13 @@ func storeID(ctx context.Context, s *store.Store) string {
 
 // outputs lists the outputs that are beside a lost manifest.
 func (c *checker) outputs(id string) ([]manifest.Artifact, error) {
-	list := []manifest.Artifact{}
-	root := c.Data.Artifacts(id)
-	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+	list, err := supervise.OutputsBeside(c.Data, id)
+	for _, a := range list {
+		if a.Kind != manifest.KindSymlink {
+			c.report.Bytes += a.Size
 		}
-		if err != nil || !d.Type().IsRegular() && d.Type() != fs.ModeSymlink {
-			return err
-		}
-		rel, err := filepath.Rel(root, p)
-		if err != nil {
-			return err
-		}
-		a, err := c.output(p, d.Type())
-		a.Name = filepath.ToSlash(rel)
-		a.Path = path.Join("artifacts", a.Name)
-		list = append(list, a)
-		return err
-	})
-	return list, err
-}
-
-// output is what the file itself says of an output.
-func (c *checker) output(file string, kind fs.FileMode) (manifest.Artifact, error) {
-	if kind == fs.ModeSymlink {
-		target, err := os.Readlink(file)
-		return manifest.Artifact{
-			Kind: manifest.KindSymlink, MediaType: "inode/symlink", Target: target,
-			Size: int64(len(target)), Digest: manifest.SumOf([]byte(target)).Digest(), Mode: 0o777,
-		}, err
 	}
-	sum, n, err := c.sumOf(file)
-	return manifest.Artifact{Kind: manifest.KindOutput, MediaType: "application/octet-stream", Size: n, Digest: sum.Digest(), Mode: 0o644}, err
+	return list, err
 }
 
 // logs puts the log and its index, made whole, into a record.

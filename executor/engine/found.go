@@ -3,13 +3,9 @@
 package engine
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"time"
 
@@ -171,7 +167,7 @@ func (e *Engine) loseRecord(f *foundJob) error {
 		m.Steps = append(m.Steps, manifest.StepRecord{Name: s.Name, Argv: s.Argv, Run: s.Run})
 	}
 	m.Extra = map[string]any{"damaged": []string{"manifest.json: it was damaged, and so was the index"}}
-	if m.Artifacts, err = e.outputs(id); err != nil {
+	if m.Artifacts, err = supervise.OutputsBeside(e.Data, id); err != nil {
 		return err
 	}
 	if log != (joblog.File{}) {
@@ -187,45 +183,4 @@ func (e *Engine) loseRecord(f *foundJob) error {
 	takeOver(&f.row, m)
 	f.row.Record = e.recordSum(id)
 	return nil
-}
-
-// outputs lists the copies of a job's outputs that lie beside its damaged record.
-func (e *Engine) outputs(id string) ([]manifest.Artifact, error) {
-	list := []manifest.Artifact{}
-	root := e.Data.Artifacts(id)
-	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		sum, n, err := digestFile(p)
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(root, p)
-		if err != nil {
-			return err
-		}
-		name := filepath.ToSlash(rel)
-		list = append(list, manifest.Artifact{
-			Name: name, Path: path.Join("artifacts", name), Kind: manifest.KindOutput, MediaType: "application/octet-stream",
-			Size: n, Digest: sum.Digest(), Mode: 0o644,
-		})
-		return nil
-	})
-	return list, err
-}
-
-func digestFile(path string) (sum manifest.Sum, n int64, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return sum, 0, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	n, err = io.Copy(h, f)
-	h.Sum(sum[:0])
-	return sum, n, err
 }
