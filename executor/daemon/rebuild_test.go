@@ -145,7 +145,7 @@ func TestARepairIndexesAJobOfWhichOneDocumentIsDamaged(t *testing.T) {
 		if err := c.drain(); err != nil || c.result == nil || c.text(1) != fmt.Sprintf("out %d\n", i) {
 			t.Fatalf("job %d: %v, %q", i, err, c.text(1))
 		}
-		if m := c.result; i == 1 && (m.State != manifest.Lost || !strings.Contains(m.Reason, "damaged") || len(m.Artifacts) != 3) {
+		if m := c.result; i == 1 && (m.State != manifest.Lost || !strings.Contains(m.Reason, "damaged") || len(m.Artifacts) != 4) {
 			t.Errorf("the job without a record: %+v", m)
 		} else if i != 1 && *m.ExitCode != i {
 			t.Errorf("job %d ended with %d", i, *m.ExitCode)
