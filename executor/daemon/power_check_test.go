@@ -210,7 +210,7 @@ func (a *aftermath) look() error {
 
 func (a *aftermath) states(fn func(id string, state manifest.State)) error {
 	copied := filepath.Join(a.top, "copy.db")
-	for _, suffix := range []string{"", "-wal", "-shm"} {
+	for _, suffix := range []string{"", "-journal", "-wal", "-shm"} {
 		data, err := os.ReadFile(a.data.Database() + suffix)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
