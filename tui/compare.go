@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -69,19 +70,18 @@ func (m *Model) takePrevious(msg previousMsg) tea.Cmd {
 func (m *Model) openCompare(a, b *row) tea.Cmd {
 	client, first, second := m.client, a.ref(), b.ref()
 	view := newText(m.ctx, second, "compare", "cyclops manifest diff "+first.String()+" "+second.String())
-	m.push(view)
-	return func() tea.Msg {
-		one, err := client.Record(view.ctx, first)
+	return m.show(view, func(ctx context.Context) textMsg {
+		one, err := client.Record(ctx, first)
 		if err != nil {
-			return textMsg{key: view, err: err}
+			return textMsg{err: err}
 		}
-		two, err := client.Record(view.ctx, second)
+		two, err := client.Record(ctx, second)
 		if err != nil {
-			return textMsg{key: view, err: err}
+			return textMsg{err: err}
 		}
 		d := manifest.Compare(one.Manifest, two.Manifest)
-		return textMsg{key: view, says: view.says, layout: func(w int) []styled { return compared(first.ID, second.ID, &d, w) }}
-	}
+		return textMsg{layout: func(w int) []styled { return compared(first.ID, second.ID, &d, w) }}
+	})
 }
 
 // sides are two jobs side by side: what a line is about, and what each of them has of it.

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -15,21 +16,21 @@ func (m *Model) report(host, verb string, what any, shown func() textMsg) tea.Cm
 	client := m.client
 	view := newText(m.ctx, Ref{Host: host}, verb+" "+host, spoken([]string{verb, host}))
 	view.wrapped = true
-	m.push(view)
-	return func() tea.Msg {
-		said, err := client.Verb(view.ctx, verb, host, "--json")
+	says := view.says
+	return m.show(view, func(ctx context.Context) textMsg {
+		said, err := client.Verb(ctx, verb, host, "--json")
 		if jerr := json.Unmarshal([]byte(said), what); jerr != nil {
 			if err == nil {
 				err = jerr
 			}
-			return textMsg{key: view, err: err}
+			return textMsg{err: err}
 		}
 		msg := shown()
-		if msg.key, msg.says = view, view.says; msg.offer != nil {
-			msg.says += " · " + msg.offer.says
+		if msg.offer != nil {
+			msg.says = says + " · " + msg.offer.says
 		}
 		return msg
-	}
+	})
 }
 
 // check is one line of what doctor reports.

@@ -106,6 +106,32 @@ func TestAPlaceIsReadAgainWhenItsHostIsBack(t *testing.T) {
 	}
 }
 
+func (a *away) Peek(ctx context.Context, ref Ref, f manifest.Artifact, most int64) ([]byte, error) {
+	if err := a.gone(); err != nil {
+		return nil, err
+	}
+	return a.fake.Peek(ctx, ref, f, most)
+}
+
+// A file that is opened while its host is away is shown when that is back.
+func TestAPreviewIsReadWhenItsHostIsBack(t *testing.T) {
+	t.Parallel()
+	f := &away{fake: sample()}
+	m := begin(t, f.fake, 100, 24)
+	m.client = f
+	press(m, "j", "j", "a")
+	f.away = true
+	press(m, "j", "enter")
+	if s := screen(m); !strings.Contains(s, "no route to lab") {
+		t.Errorf("got\n%s", s)
+	}
+	f.away = false
+	pump(m, m.takeEvent("lab", f.first("lab")))
+	if s := screen(m); !strings.Contains(s, "Max frequency") {
+		t.Errorf("got\n%s", s)
+	}
+}
+
 // running is a screen of 100×60 on the running job of a host that can go away.
 func running(t *testing.T) (*Model, *away) {
 	f := &away{fake: sample()}

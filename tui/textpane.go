@@ -22,7 +22,7 @@ type textPane struct {
 	rows    []styled
 	w       int // that the rows are for
 	wrapped bool
-	key     any // what the answer is recognised by
+	read    func(ctx context.Context) textMsg // nil: it was there at once
 	offer   *offer
 	lifetime
 	scrollPane
@@ -30,9 +30,22 @@ type textPane struct {
 
 // newText returns a place for text that is on its way.
 func newText(ctx context.Context, of Ref, name, says string) *textPane {
-	p := &textPane{of: of, name: name, says: says, lifetime: live(ctx)}
-	p.key = p
-	return p
+	return &textPane{of: of, name: name, says: says, lifetime: live(ctx)}
+}
+
+// show opens a place for what read brings.
+func (m *Model) show(p *textPane, read func(ctx context.Context) textMsg) tea.Cmd {
+	p.read = read
+	m.push(p)
+	return p.ask()
+}
+
+func (p *textPane) ask() tea.Cmd {
+	return func() tea.Msg {
+		msg := p.read(p.ctx)
+		msg.pane = p
+		return msg
+	}
 }
 
 // styled is a line and what it means.
@@ -51,7 +64,7 @@ type offer struct {
 
 // textMsg is what a textPane waits for.
 type textMsg struct {
-	key    any
+	pane   *textPane
 	lines  []styled
 	layout func(w int) []styled // instead of lines, where they depend on the width
 	says   string
@@ -68,18 +81,33 @@ func (p *textPane) title(*Model) string { return p.name }
 func (p *textPane) click(*Model, int) tea.Cmd { return nil }
 
 func (p *textPane) take(m *Model, msg tea.Msg) tea.Cmd {
-	if msg, ok := msg.(textMsg); ok && msg.key == p.key {
-		if msg.err != nil {
-			p.problem = problemOf(msg.err)
-			return nil
+	switch msg := msg.(type) {
+	case textMsg:
+		if msg.pane == p {
+			p.fill(m, msg)
 		}
-		p.source, p.layout, p.says, p.offer = msg.lines, msg.layout, msg.says, msg.offer
-		if p.source == nil {
-			p.source = []styled{}
+	case newsMsg:
+		if p.problem != "" && msg.host == p.of.Host && msg.event.First { // it could not be read while the host was away
+			p.problem = ""
+			return p.ask()
 		}
-		p.rewrap(m.width)
 	}
 	return nil
+}
+
+func (p *textPane) fill(m *Model, msg textMsg) {
+	if msg.err != nil {
+		p.problem = problemOf(msg.err)
+		return
+	}
+	p.source, p.layout, p.offer = msg.lines, msg.layout, msg.offer
+	if msg.says != "" {
+		p.says = msg.says
+	}
+	if p.source == nil {
+		p.source = []styled{}
+	}
+	p.rewrap(m.width)
 }
 
 func (p *textPane) status(m *Model) string {
@@ -173,20 +201,18 @@ func (m *Model) openArtifact() tea.Cmd {
 		return m.openLog()
 	}
 	client, of, a := m.client, p.of, n.a
-	view := newText(m.ctx, of, n.path, "reading…")
-	m.push(view)
-	return func() tea.Msg {
-		data, err := client.Peek(view.ctx, of, a, mostPeek)
+	return m.show(newText(m.ctx, of, n.path, "reading…"), func(ctx context.Context) textMsg {
+		data, err := client.Peek(ctx, of, a, mostPeek)
 		if err != nil {
-			return textMsg{key: view, err: err}
+			return textMsg{err: err}
 		}
 		lines, kind := preview(data)
 		says := fmt.Sprintf("%s · %s · %s · %s", a.Kind, human.Size(a.Size), kind, a.Digest)
 		if int64(len(data)) < a.Size {
 			says = fmt.Sprintf("the first %s of %s · %s · cyclops cp %s:%s DEST brings all", human.Size(int64(len(data))), human.Size(a.Size), kind, of, a.Name)
 		}
-		return textMsg{key: view, lines: lines, says: says}
-	}
+		return textMsg{lines: lines, says: says}
+	})
 }
 
 // preview shows text as text and everything else in hexadecimal.
