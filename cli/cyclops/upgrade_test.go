@@ -62,7 +62,7 @@ func (u *upgrader) swap() error {
 		}
 		return nil
 	}
-	cmd := exec.Command("sh", "-c", `cp "$1" .new && mv -f .new "$2" && ln -sf "$2" .next && ./current stop --data .. && mv -f .next current`,
+	cmd := exec.Command("sh", "-c", `cp "$1" .new && mv -f .new "$2" && ln -sf "$2" .next && ./current stop --data .. && mv -f .next current && { ./current stop --data .. || :; }`,
 		"sh", build, filepath.Base(build))
 	cmd.Dir, cmd.Env = u.bin, u.env
 	if out, err := cmd.CombinedOutput(); err != nil {

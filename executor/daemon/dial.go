@@ -132,9 +132,22 @@ func Hello(ctx context.Context, d layout.Data) (api.Hello, error) {
 	return call(ctx, d, http.MethodGet, api.PathHello)
 }
 
+// stopLimit is how long Stop waits for a start that is under way.
+const stopLimit = 10 * time.Second
+
 // Stop ends the daemon of a data directory and returns when it is gone; its jobs go on. It
-// tells whether there was one.
+// tells whether there was one. One that is being started is ended too, once it answers: who has made
+// another executor the current one would else be left with a daemon of the one before.
 func Stop(ctx context.Context, d layout.Data) (bool, error) {
+	waiting, cancel := context.WithTimeout(ctx, stopLimit)
+	defer cancel()
+	if lock, err := flock(waiting, startLock(d)); err == nil { // without it, there is none to wait for, or one that hangs
+		defer lock.Close()
+	}
+	return stop(ctx, d)
+}
+
+func stop(ctx context.Context, d layout.Data) (bool, error) {
 	if !answers(ctx, d) {
 		return false, nil
 	}

@@ -88,7 +88,7 @@ func TakeOver(ctx context.Context, d layout.Data) (io.Closer, error) {
 		return nil, err
 	}
 	defer start.Close()
-	if _, err := Stop(ctx, d); err != nil {
+	if _, err := stop(ctx, d); err != nil {
 		return nil, err
 	}
 	return lockData(ctx, d)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -72,6 +73,7 @@ func spawn(ctx context.Context, d layout.Data, self []string, lock *os.File) err
 		return fmt.Errorf("unable to start daemon: %w", err)
 	}
 	defer r.Close()
+	self = program(d, self)
 	cmd := exec.Command(self[0], append(self[1:len(self):len(self)], "serve", "--data", string(d))...)
 	cmd.Args[0] = "cyclopsd" // for whoever looks at the list of processes
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, "/"
@@ -84,6 +86,21 @@ func spawn(ctx context.Context, d layout.Data, self []string, lock *os.File) err
 		return fmt.Errorf("unable to start daemon: %w", err)
 	}
 	return errors.Join(awaitReady(ctx, r), cmd.Process.Release())
+}
+
+// program is what a daemon is started of. Of the executors that were installed there it is the current
+// one: another may have become that since this process began.
+func program(d layout.Data, self []string) []string {
+	own, err := os.Readlink(self[0])
+	if err != nil {
+		own = self[0]
+	}
+	bin, err := filepath.EvalSymlinks(d.Bin())
+	current := filepath.Join(d.Bin(), "current")
+	if _, serr := os.Stat(current); err != nil || serr != nil || filepath.Dir(own) != bin {
+		return self
+	}
+	return append([]string{current}, self[1:]...)
 }
 
 func awaitReady(ctx context.Context, r *os.File) error {
