@@ -440,14 +440,13 @@ func (c *checker) belongs(dir, name string, listed []api.JobInfo) bool {
 	return false
 }
 
-// neverAccepted tells whether a job's directory holds no more than a job that nobody was told of: the
-// disk failed while it was accepted, so that nobody could know whether it had been.
+// neverAccepted tells whether a job's directory is of one that nobody was told of: its daemon was killed, or
+// the disk failed, while it was being accepted.
 func (c *checker) neverAccepted(id string) bool {
-	entries, err := os.ReadDir(c.data.Job(id))
 	c.mu.Lock()
-	known := slices.ContainsFunc(c.jobs, func(j *told) bool { return j.id == id })
+	told := slices.ContainsFunc(c.jobs, func(j *told) bool { return j.id == id && j.accepted })
 	c.mu.Unlock()
-	return err == nil && !known && len(entries) == 1 && entries[0].Name() == filepath.Base(c.data.JobSpecPart(id))
+	return !told && c.data.Bare(id)
 }
 
 // daemonLog looks for what must never be in it.
