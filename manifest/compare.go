@@ -38,14 +38,9 @@ func (c *Change) Inside() string {
 	case c.Old.Target != c.New.Target:
 		return c.Old.Target + " → " + c.New.Target
 	case c.Old.Digest != c.New.Digest:
-		return c.Old.Digest.brief() + " → " + c.New.Digest.brief()
+		return c.Old.Digest.Short() + " → " + c.New.Digest.Short()
 	}
 	return fmt.Sprintf("%03o → %03o", c.Old.Mode, c.New.Mode)
-}
-
-func (d Digest) brief() string {
-	hex := strings.TrimPrefix(string(d), "sha256:")
-	return hex[:min(len(hex), 12)]
 }
 
 // Compare says what became of a in b. The log that Cyclops kept is left out: it is never the same.

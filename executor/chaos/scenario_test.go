@@ -90,10 +90,15 @@ func oneRunOf(w *world, what told) {
 // damagedDatabase is oneRun whose database is no longer one.
 func damagedDatabase(w *world) {
 	oneRun(w)
-	data, err := os.ReadFile(w.data.Database())
+	w.flip(w.data.Database(), 0)
+}
+
+// flip changes a bit of a file's byte that lies so many hundredths into it.
+func (w *world) flip(file string, percent int) {
+	data, err := os.ReadFile(file)
 	if err == nil {
-		data[0] ^= 1
-		err = os.WriteFile(w.data.Database(), data, 0o600)
+		data[len(data)*percent/100] ^= 1
+		err = os.WriteFile(file, data, 0o600)
 	}
 	if err != nil {
 		w.wrong("%v", err)
@@ -103,15 +108,7 @@ func damagedDatabase(w *world) {
 // damagedRecord is oneRun whose job's record has a byte that it had not.
 func damagedRecord(w *world) {
 	oneRun(w)
-	file := w.data.Manifest(w.jobs[0].id)
-	data, err := os.ReadFile(file)
-	if err == nil {
-		data[len(data)/2] ^= 1
-		err = os.WriteFile(file, data, 0o600)
-	}
-	if err != nil {
-		w.wrong("%v", err)
-	}
+	w.flip(w.data.Manifest(w.jobs[0].id), 50)
 }
 
 // repair mends while the faults strike, and then once more without any.
@@ -127,15 +124,7 @@ func damagedOutput(w *world) {
 	oneRunOf(w, told{name: "before", code: 7, bytes: 1000})
 	j := w.jobs[0]
 	j.other = true // it lacks an output from now on
-	file := filepath.Join(w.data.Artifacts(j.id), "out", "before.txt")
-	data, err := os.ReadFile(file)
-	if err == nil {
-		data[len(data)/2] ^= 1
-		err = os.WriteFile(file, data, 0o600)
-	}
-	if err != nil {
-		w.wrong("%v", err)
-	}
+	w.flip(filepath.Join(w.data.Artifacts(j.id), "out", "before.txt"), 50)
 }
 
 // repairOutput is repair of a record that is sound but for one output: all else that it says must stay, and the index

@@ -147,7 +147,7 @@ func (c *checker) manifest(j store.Job) (m *manifest.Manifest, wrong string, err
 // read the record, as one of a later version. Taking the record for damaged would lose the job for good.
 func (c *checker) correct(ctx context.Context, j *store.Job, m *manifest.Manifest) error {
 	f := api.CheckFinding{
-		Kind: "job", Name: "jobs/" + j.ID, Wrong: fmt.Sprintf("the database calls it %s, and its manifest %s", j.State, m.State),
+		Kind: Job, Name: "jobs/" + j.ID, Wrong: fmt.Sprintf("the database calls it %s, and its manifest %s", j.State, m.State),
 		Help: "its manifest is believed",
 	}
 	if c.Repair {

@@ -13,9 +13,6 @@ import (
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
-// takeOver indexes what a manifest says of a job.
-func takeOver(row *store.Job, m *manifest.Manifest) { row.TakeOver(m) }
-
 // Record returns the manifest of a job as it is on disk. One that was given up when its document was gone never got one:
 // its row says all that there is to say, and whoever waits for the job is told that.
 func (e *Engine) Record(ctx context.Context, id string) ([]byte, error) {

@@ -64,7 +64,7 @@ func (e *Engine) readJob(id string) (foundJob, error) {
 		return f, nil
 	}
 	f.row.Accepted = f.record.Accepted
-	takeOver(&f.row, f.record)
+	f.row.TakeOver(f.record)
 	f.row.Record = manifest.SumOf(f.data)
 	return f, nil
 }
@@ -180,7 +180,7 @@ func (e *Engine) loseRecord(f *foundJob) error {
 	if err := supervise.WriteManifest(e.Data, m); err != nil {
 		return err
 	}
-	takeOver(&f.row, m)
+	f.row.TakeOver(m)
 	f.row.Record = e.recordSum(id)
 	return nil
 }

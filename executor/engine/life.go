@@ -262,7 +262,7 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	e.mu.Lock()
 	row := j.row
 	e.mu.Unlock()
-	takeOver(&row, m)
+	row.TakeOver(m)
 	row.Record = e.recordSum(row.ID)
 	if err := failpoint.Do(failpoint.EndCommit, func() error {
 		return e.Room.Use(func() error { return e.Store.End(context.WithoutCancel(e.ctx), row) })
@@ -277,7 +277,7 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	takeOver(&j.row, m)
+	j.row.TakeOver(m)
 	j.row.Record, j.logSize = row.Record, row.LogSize
 	delete(e.live, row.ID)
 	close(j.ended)
