@@ -120,11 +120,16 @@ func strike(t *testing.T, b *blow) {
 	})
 }
 
-// spec is what the processes are told. Room for a job's record is sought by each supervisor of the
-// job, so that a disk without it for ever would keep the job waiting for ever.
+// beforeStart are the steps that each supervisor of a job comes by before the job has started: without
+// room for them it waits, and would wait for ever on a disk that never has any.
+var beforeStart = []failpoint.Point{
+	failpoint.SuperviseClaim, failpoint.SuperviseReserve, failpoint.SuperviseListen, failpoint.LogCreate,
+}
+
+// spec is what the processes are told.
 func (b *blow) spec() string {
 	spec := fmt.Sprintf("%s=%s", b.point, b.fault.name)
-	if b.point == failpoint.SuperviseReserve && b.fault.name == failpoint.ENOSPC {
+	if b.fault.name == failpoint.ENOSPC && slices.Contains(beforeStart, b.point) {
 		spec += "@once"
 	}
 	return spec
