@@ -27,14 +27,14 @@ demo: ## build the example computer on the embedded host, tools installed where 
 
 test: ## everything, race detector on, what it needs installed where needed
 	@.ci/need $(TEST_TOOLS)
-	CYCLOPS_POWER_LOSSES=20 $(GO) test -race -timeout 40m ./...
+	CYCLOPS_POWER_LOSSES=20 CYCLOPS_FAILED_SYNCS=3 $(GO) test -race -timeout 40m ./...
 
 chaos: ## break every named step in every way, kill at random, cut the power; CONTRIBUTING.md has its variables
 	@.ci/need $(SSH_TOOLS)
 	@mkdir -p $(TOOLS)
 	CGO_ENABLED=0 $(GO) test -tags failpoints -c -o $(TOOLS)/chaos.test ./executor/chaos
 	cd executor/chaos && $(TOOLS)/chaos.test -test.timeout 40m -test.run '^Test'
-	CGO_ENABLED=0 $(GO) test -count=1 -timeout 30m -v -run '^TestNothingIsLostWithThePower$$' ./executor/daemon
+	CGO_ENABLED=0 $(GO) test -count=1 -timeout 30m -v -run '^(TestNothingIsLostWithThePower|TestAFailedSyncIsNotBelieved)$$' ./executor/daemon
 
 cuts: ## 10,000 resets and 20 silent cuts during one log of 1 GB, and more; takes half an hour
 	@.ci/need $(SSH_TOOLS)

@@ -69,6 +69,7 @@ type Result struct {
 	Bytes     int64    // of the artifacts that are files
 	Over      int64    // bytes of outputs that stay in the workspace because of Most
 	Problem   string   // for people: what kept an output from being copied, as a full disk; empty: nothing
+	Unsynced  error    // why the disk may not have kept the copies, which are therefore not listed; nil: it has
 }
 
 // Collect gathers the outputs. An error means that it had to stop; the Result then holds what was done until then.

@@ -311,6 +311,7 @@ func (t *taker) notDurable(err error) {
 		t.stays(&t.result.Artifacts[i])
 	}
 	_ = os.RemoveAll(t.dir) // nothing names them any more
+	t.result.Unsynced = err
 	text := fmt.Sprintf("outputs stay in the workspace: unable to make their copies durable: %v", err)
 	if t.result.Problem != "" {
 		text = t.result.Problem + "; " + text

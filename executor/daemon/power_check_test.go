@@ -19,6 +19,7 @@ import (
 	"github.com/cyclops-fpga/cyclops/executor/chaos/powerfs"
 	"github.com/cyclops-fpga/cyclops/executor/joblog"
 	"github.com/cyclops-fpga/cyclops/executor/layout"
+	"github.com/cyclops-fpga/cyclops/executor/supervise"
 	"github.com/cyclops-fpga/cyclops/manifest"
 )
 
@@ -423,6 +424,12 @@ func (a *aftermath) record(id string, e *expected, info *api.JobInfo) {
 	}
 	if m.Store != a.store {
 		a.problem("it is of store %q, and this is %q", m.Store, a.store)
+	}
+	if m.Extra[supervise.FailedDisk] != nil {
+		if !strings.Contains(m.Reason, "input/output error") {
+			a.problem("the disk did not keep it, and the reason is %q", m.Reason)
+		}
+		return
 	}
 	content := map[string]string{}
 	for i := range m.Artifacts {

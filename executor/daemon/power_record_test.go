@@ -77,6 +77,7 @@ type recording struct {
 	following sync.WaitGroup
 	submitted sync.Map // what is wanted of each job, a *want by its id
 	known     []string // what was told before
+	starts    int      // of the daemon, where the disk fails
 }
 
 func (r *recording) note(n note) {
@@ -93,13 +94,20 @@ func (r *recording) note(n note) {
 // meanwhile.
 func (l lab) record(t testing.TB, boot string, prepare, work func(r *recording)) *powerfs.Trace {
 	t.Helper()
+	return l.recordOn(t, powerfs.Options{}, boot, prepare, work)
+}
+
+// recordOn is record on a disk with faults.
+func (l lab) recordOn(t testing.TB, disk powerfs.Options, boot string, prepare, work func(r *recording)) *powerfs.Trace {
+	t.Helper()
+	disk.Ledger, disk.SyncTakes = ledgerName, time.Millisecond
 	top := scratch(t)
 	defer os.RemoveAll(top)
 	at, backing := filepath.Join(top, "at"), filepath.Join(top, "backing")
 	if err := errors.Join(os.Mkdir(at, 0o700), os.Mkdir(backing, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	p, err := powerfs.Start([]string{self(t)[0], powerfsRole}, backing, at, filepath.Join(top, "trace"), powerfs.Options{Ledger: ledgerName, SyncTakes: time.Millisecond})
+	p, err := powerfs.Start([]string{self(t)[0], powerfsRole}, backing, at, filepath.Join(top, "trace"), disk)
 	if errors.Is(err, powerfs.ErrUnavailable) {
 		t.Skip(err)
 	}
@@ -127,7 +135,9 @@ func (l lab) record(t testing.TB, boot string, prepare, work func(r *recording))
 		io.WriteString(r.ledger, line+"\n")
 	}
 	r.note(note{Event: begun})
-	if err := r.lab.start(r.host, boot); err != nil {
+	if disk.FailSync > 0 {
+		r.startAgain()
+	} else if err := r.lab.start(r.host, boot); err != nil {
 		t.Fatal(err)
 	}
 	work(r)

@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/environ"
 	"github.com/cyclops-fpga/cyclops/executor/space"
@@ -274,6 +276,9 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	j.pins.Release()
 	if m.Extra[supervise.DamagedInputs] != nil {
 		e.inspect(&row)
+	}
+	if said, ok := m.Extra[supervise.FailedDisk].(string); ok {
+		_ = e.disk(fmt.Errorf("job %s: %s: %w", row.ID, said, unix.EIO))
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

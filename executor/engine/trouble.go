@@ -32,8 +32,16 @@ func (e *Engine) disk(err error) error {
 	}
 	if errors.Is(err, unix.EIO) && e.failed.CompareAndSwap(nil, f) {
 		e.Log.Error("no job is taken or started any more", "error", err)
+		e.wg.Go(e.tellTrouble)
 	}
 	return api.Errorf(api.Refused, failedHint, "%s takes no jobs: %w", e.Host, f)
+}
+
+// tellTrouble tells those whose jobs wait that nothing is started.
+func (e *Engine) tellTrouble() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.standingsChanged()
 }
 
 // sound tells why no job may be accepted, if so.

@@ -47,6 +47,7 @@ func (s *supervisor) collect(ctx context.Context) {
 			human.Size(got.Over), human.Size(s.launch.Limits.Output)))
 		s.notes = append(s.notes, s.reached[len(s.reached)-1])
 	}
+	s.doubt(got.Unsynced)
 	if got.Problem != "" {
 		s.notes = append(s.notes, got.Problem)
 	}

@@ -83,6 +83,7 @@ func (s *supervisor) sayStuck(err error) {
 	s.warn("its record waits for the host's disk: " + err.Error())
 	if _, there := os.Lstat(s.launch.Data.Manifest(s.job.ID)); there != nil { // else it may have been read already
 		s.addReason("the host's disk did not take this record at first: " + err.Error())
+		s.doubt(err)
 	}
 }
 

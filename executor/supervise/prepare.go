@@ -4,10 +4,13 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/environ"
@@ -87,6 +90,14 @@ func (s *supervisor) apply(ctx context.Context) error {
 // DamagedInputs is the name in a manifest's extra of what says that the inputs on the host are not
 // what was sent.
 const DamagedInputs = "damagedInputs"
+
+// FailedDisk is the name in a manifest's extra of what the host's disk said that did not keep what the job left.
+const FailedDisk = "failedDisk"
+
+// doubt has the daemon hear of a disk that failed with what Cyclops keeps there.
+func (s *supervisor) doubt(err error) {
+	s.extra(FailedDisk, fmt.Sprint(err), errors.Is(err, unix.EIO))
+}
 
 // damagedInputs looks for the reason why a workspace could not be brought to the job's inputs: a
 // pack that is damaged is named, and the daemon sees to it that it is asked for again.

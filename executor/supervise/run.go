@@ -102,6 +102,7 @@ func (s *supervisor) openInput() (err error) {
 func (s *supervisor) run(ctx context.Context) error {
 	begun := time.Now()
 	env, dir, err := s.prepare(s.stop.ctx)
+	s.doubt(err)
 	if err == nil {
 		err = s.noTerm
 	}
@@ -229,10 +230,22 @@ func (s *supervisor) failure() string {
 	return what + " did not run"
 }
 
+// namesSynced waits until the names of the job's directory are durable. Where their sync failed they are synced
+// again: without them a loss of power would take the manifest, which alone can say so.
+func (s *supervisor) namesSynced() error {
+	err := <-s.named
+	if err != nil {
+		err = errors.Join(err, SyncNames(s.launch.Data, s.job.ID))
+	}
+	return err
+}
+
 // finish makes the record durable, the manifest last.
 func (s *supervisor) finish(ctx context.Context, begun time.Time) error {
 	m := s.record
-	s.note(errors.Join(s.log.Sync(), <-s.named))
+	unsynced := errors.Join(s.log.Sync(), s.namesSynced())
+	s.doubt(unsynced)
+	s.note(unsynced)
 	log, index := s.log.Files()
 	s.note(s.log.Close())
 	m.Artifacts = append(m.Artifacts, LogArtifacts(s.job.ID, log, index)...)

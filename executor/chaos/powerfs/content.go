@@ -12,20 +12,27 @@ const (
 // content makes the bytes of a file.
 func (s *State) content(inode uint64) []byte {
 	x := s.trace.look()
-	f := &file{}
+	f, draw := &file{}, s.rand(inode)
 	var open []*Op
 	for _, i := range x.data[inode] {
 		op := &s.trace.Ops[i]
 		switch {
 		case i >= s.n || op.Kind == Chmod:
 		case x.durable[i] < s.n:
+			// What a failed sync gave up on before this may have reached the disk before this, or not at all.
+			for _, before := range open {
+				if s.style != nothing && draw.IntN(2) == 0 {
+					f.apply(before)
+				}
+			}
+			open = nil
 			f.apply(op)
 		default:
 			open = append(open, op)
 		}
 	}
 	if len(open) > 0 {
-		s.tear(f, open, s.rand(inode))
+		s.tear(f, open, draw)
 	}
 	return f.bytes[:f.size]
 }

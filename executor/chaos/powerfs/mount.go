@@ -25,6 +25,8 @@ type Options struct {
 	// SyncTakes is how long each fsync takes, as on a disk: whoever answers a client before it has
 	// returned is seen to.
 	SyncTakes time.Duration
+	// FailSync is which fsync fails, counted from the first mark; 0: none does.
+	FailSync int
 }
 
 // FS is a mounted file system.
@@ -38,6 +40,8 @@ type FS struct {
 	// ledger is the inode of the ledger, 0 before it is made.
 	ledger uint64
 	last   uint64
+	begun  bool // there is a mark
+	syncs  int  // since then
 }
 
 // key is what the directory below knows a file by.
@@ -266,19 +270,32 @@ func (n *node) CopyFileRange(context.Context, fs.FileHandle, uint64, *fs.Inode, 
 
 // Fsync is that of files.
 func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
-	n.sync()
-	return 0
+	return n.sync()
 }
 
-func (n *node) sync() {
+func (n *node) sync() syscall.Errno {
 	n.fs.mu.Lock()
 	id := n.id()
 	begin := n.fs.add(Op{Kind: SyncBegin, Inode: id})
+	fails := n.fs.failsNow()
 	n.fs.mu.Unlock()
 	time.Sleep(n.fs.SyncTakes)
 	n.fs.mu.Lock()
 	defer n.fs.mu.Unlock()
+	if fails {
+		n.fs.add(Op{Kind: SyncFail, Inode: id, Begin: begin, Name: n.Path(n.Root())})
+		return syscall.EIO
+	}
 	n.fs.add(Op{Kind: SyncEnd, Inode: id, Begin: begin})
+	return 0
+}
+
+// failsNow counts a sync and tells whether it is the one that fails. f.mu is held.
+func (f *FS) failsNow() bool {
+	if f.begun {
+		f.syncs++
+	}
+	return f.begun && f.syncs == f.FailSync
 }
 
 // OpendirHandle returns a directory whose fsync is seen.
@@ -303,8 +320,7 @@ type directory struct {
 
 // Fsyncdir is the fsync of a directory.
 func (d *directory) Fsyncdir(context.Context, uint32) syscall.Errno {
-	d.node.sync()
-	return 0
+	return d.node.sync()
 }
 
 // handle is an open file.
@@ -332,7 +348,7 @@ func (h *handle) Write(ctx context.Context, data []byte, at int64) (uint32, sysc
 	}
 	op := Op{Kind: Write, Inode: h.id, At: at, Data: append([]byte(nil), data[:n]...)}
 	if h.id == h.fs.ledger {
-		op = Op{Kind: Mark, Data: op.Data}
+		op, h.fs.begun = Op{Kind: Mark, Data: op.Data}, true
 	}
 	h.fs.add(op)
 	return n, 0

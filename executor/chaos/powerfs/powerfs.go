@@ -17,6 +17,9 @@
 //     in the files behind them, nor the directory's own name in its parent.
 //   - A rename is atomic: both names change or none. It is durable when either directory was synced.
 //   - An operation counts as covered only by a sync that began behind it, and that had returned.
+//   - What a sync of a file was to cover that failed, no later one covers: as Linux has it, the pages
+//     count as written then, and only writing them again helps. Names are covered by a later one: they lie
+//     in a journal, and a file system whose journal fails takes nothing more.
 //
 // Of all else anything may be there or not:
 //
@@ -60,7 +63,8 @@ const (
 	Chmod
 	SyncBegin
 	SyncEnd
-	Mark // Data was written to the ledger
+	Mark     // Data was written to the ledger
+	SyncFail // like SyncEnd, of a sync that failed; Name is the path
 )
 
 // Op is one operation that succeeded.
@@ -74,7 +78,7 @@ type Op struct {
 	At    int64 // offset of a write, new size of a truncate, in bytes
 	Mode  uint32
 	Data  []byte
-	Begin int // of a SyncEnd: the number of its SyncBegin
+	Begin int // of a SyncEnd or SyncFail: the number of its SyncBegin
 }
 
 // rootInode is that of the directory that is mounted.
@@ -136,8 +140,8 @@ func (t *Trace) look() *index {
 		x.data, x.kinds, x.targets, x.modes = map[uint64][]int{}, map[uint64]Kind{rootInode: Mkdir}, map[uint64][]byte{}, map[uint64]uint32{rootInode: 0o755}
 		syncs := map[uint64][]span{}
 		for i, op := range t.Ops {
-			if op.Kind == SyncEnd {
-				syncs[op.Inode] = append(syncs[op.Inode], span{op.Begin, i})
+			if op.Kind == SyncEnd || op.Kind == SyncFail {
+				syncs[op.Inode] = append(syncs[op.Inode], span{op.Begin, i, op.Kind == SyncFail})
 			}
 		}
 		x.links(t.Ops)
@@ -146,11 +150,11 @@ func (t *Trace) look() *index {
 			switch op.Kind {
 			case Write, Truncate, Chmod:
 				x.data[op.Inode] = append(x.data[op.Inode], i)
-				x.durable[i] = covered(syncs[op.Inode], i)
+				x.durable[i] = covered(syncs[op.Inode], i, spoils)
 			case Rename:
-				x.durable[i] = min(covered(syncs[op.Dir], i), covered(syncs[op.ToDir], i))
+				x.durable[i] = min(covered(syncs[op.Dir], i, !spoils), covered(syncs[op.ToDir], i, !spoils))
 			default:
-				x.durable[i] = covered(syncs[op.Dir], i)
+				x.durable[i] = covered(syncs[op.Dir], i, !spoils)
 			}
 		}
 	})
@@ -158,17 +162,26 @@ func (t *Trace) look() *index {
 }
 
 // span is one fsync, by the numbers of its beginning and its end.
-type span struct{ begin, end int }
+type span struct {
+	begin, end int
+	failed     bool
+}
 
-// covered returns the end of the first of syncs that covers operation i.
-func covered(syncs []span, i int) int {
-	first := never
+// spoils: a sync that failed leaves nothing that a later one could cover.
+const spoils = true
+
+// covered returns the end of the first of syncs, which are in the order of their ends, that covers operation i.
+func covered(syncs []span, i int, spoils bool) int {
 	for _, s := range syncs {
-		if s.begin > i {
-			first = min(first, s.end)
+		switch {
+		case s.begin < i:
+		case !s.failed:
+			return s.end
+		case spoils:
+			return never
 		}
 	}
-	return first
+	return never
 }
 
 // place is a name in a directory.

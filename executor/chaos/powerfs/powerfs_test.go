@@ -32,9 +32,14 @@ const (
 func trace(ops ...powerfs.Op) *powerfs.Trace {
 	t := new(powerfs.Trace)
 	for _, op := range ops {
-		t.Ops = append(t.Ops, op)
-		if op.Kind == powerfs.SyncBegin {
-			t.Ops = append(t.Ops, powerfs.Op{Kind: powerfs.SyncEnd, Inode: op.Inode, Begin: len(t.Ops) - 1})
+		switch op.Kind {
+		case powerfs.SyncBegin:
+			t.Ops = append(t.Ops, op, powerfs.Op{Kind: powerfs.SyncEnd, Inode: op.Inode, Begin: len(t.Ops)})
+		case powerfs.SyncFail:
+			op.Begin = len(t.Ops)
+			t.Ops = append(t.Ops, sync(op.Inode), op)
+		default:
+			t.Ops = append(t.Ops, op)
 		}
 	}
 	return t
@@ -49,6 +54,8 @@ func write(inode uint64, at int64, text string) powerfs.Op {
 }
 
 func sync(inode uint64) powerfs.Op { return powerfs.Op{Kind: powerfs.SyncBegin, Inode: inode} }
+
+func failedSync(inode uint64) powerfs.Op { return powerfs.Op{Kind: powerfs.SyncFail, Inode: inode} }
 
 func rename(from, to string) powerfs.Op {
 	return powerfs.Op{Kind: powerfs.Rename, Dir: root, Name: from, ToDir: root, To: to}
@@ -137,6 +144,15 @@ func TestSeedsFindWhatTheDiskCouldHold(t *testing.T) {
 			trace(powerfs.Op{Kind: powerfs.Mkdir, Inode: dir, Dir: root, Name: "d", Mode: 0o755},
 				powerfs.Op{Kind: powerfs.Create, Inode: one, Dir: dir, Name: "f", Mode: 0o600}, sync(one), sync(dir)),
 			[]string{"", "d/ d/f="},
+		},
+		"a sync that failed and one behind it": {
+			old(write(one, 0, "new"), failedSync(one), sync(one)), []string{"f=old", "f=new"},
+		},
+		"written again behind a sync that failed": {
+			old(write(one, 0, "new"), failedSync(one), write(one, 0, "new"), sync(one)), []string{"f=new"},
+		},
+		"a name whose sync failed": {
+			trace(create(one, "f"), sync(one), failedSync(root)), []string{"", "f="},
 		},
 		"a truncate": {old(powerfs.Op{Kind: powerfs.Truncate, Inode: one}), []string{"f=old", "f=", "f=\x00\x00\x00"}},
 	} {
@@ -322,6 +338,19 @@ func TestFilesCanBeMapped(t *testing.T) {
 	if data, err := os.ReadFile(filepath.Join(backing, "f")); err != nil || string(data[:6]) != "mapped" {
 		t.Errorf("%q %v", data[:6], err)
 	}
+}
+
+func TestOneSyncFails(t *testing.T) {
+	t.Parallel()
+	_, at, _ := mount(t, powerfs.Options{Ledger: "ledger", FailSync: 2})
+	f, err := os.Create(filepath.Join(at, "f"))
+	must(t, err)
+	defer f.Close()
+	must(t, f.Sync(), f.Sync(), os.WriteFile(filepath.Join(at, "ledger"), []byte("begun\n"), 0o600), f.Sync())
+	if err := f.Sync(); !errors.Is(err, unix.EIO) {
+		t.Errorf("the second: %v", err)
+	}
+	must(t, f.Sync())
 }
 
 func TestLinesOfTheLedgerAreMarks(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,7 @@ type Process struct {
 }
 
 // Main is that process: args are backing, where to mount it, the ledger's name, how long a sync
-// takes, and the file for the trace. It ends with its standard input.
+// takes, which one fails, and the file for the trace. It ends with its standard input.
 func Main(args []string) int {
 	if err := serve(args); err != nil {
 		fmt.Println(err)
@@ -34,14 +35,18 @@ func Main(args []string) int {
 }
 
 func serve(args []string) error {
-	if len(args) != 5 {
-		return errors.New("usage: BACKING AT LEDGER SYNC-TAKES TRACE")
+	if len(args) != 6 {
+		return errors.New("usage: BACKING AT LEDGER SYNC-TAKES FAIL-SYNC TRACE")
 	}
 	takes, err := time.ParseDuration(args[3])
 	if err != nil {
 		return err
 	}
-	f, err := Mount(args[0], args[1], Options{Ledger: args[2], SyncTakes: takes})
+	fails, err := strconv.Atoi(args[4])
+	if err != nil {
+		return err
+	}
+	f, err := Mount(args[0], args[1], Options{Ledger: args[2], SyncTakes: takes, FailSync: fails})
 	if err != nil {
 		return err
 	}
@@ -51,14 +56,14 @@ func serve(args []string) error {
 	if err != nil { // whoever used it died and left something open
 		err = errors.Join(err, unix.Unmount(args[1], unix.MNT_DETACH))
 	}
-	return errors.Join(err, f.Trace().Save(args[4]))
+	return errors.Join(err, f.Trace().Save(args[5]))
 }
 
 const readyLine = "ready"
 
 // Start runs Main by argv, which arguments follow, and returns when the file system is mounted.
 func Start(argv []string, backing, at, trace string, o Options) (*Process, error) {
-	p := &Process{cmd: exec.Command(argv[0], append(argv[1:len(argv):len(argv)], backing, at, o.Ledger, o.SyncTakes.String(), trace)...), trace: trace}
+	p := &Process{cmd: exec.Command(argv[0], append(argv[1:len(argv):len(argv)], backing, at, o.Ledger, o.SyncTakes.String(), strconv.Itoa(o.FailSync), trace)...), trace: trace}
 	p.cmd.Stderr = os.Stderr
 	stdin, err := p.cmd.StdinPipe()
 	if err != nil {
