@@ -66,6 +66,7 @@ func blows() (all []*blow) {
 		}
 	}
 	few := settings().points > 0
+	all = later(targets, few)
 	random := rand.New(rand.NewPCG(settings().seed, 0))
 	if few {
 		random.Shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
@@ -85,12 +86,41 @@ func blows() (all []*blow) {
 	return all
 }
 
+// shared are the points that one process surely comes by so many times, with another commit, frame or file each time.
+var shared = map[failpoint.Point]int{
+	failpoint.StoreBegin: 6, failpoint.StoreCommit: 6, failpoint.ClientFrame: 6, failpoint.ApplyWrite: 3,
+}
+
+// fewLater is how many cases of later passings CI has time for.
+const fewLater = 18
+
+// later lists the cases of shared points that a fault strikes at a later passing than the first.
+func later(targets []blow, few bool) (all []*blow) {
+	for _, target := range targets {
+		for n := 2; n <= shared[target.point]; n++ {
+			for _, f := range matrixFaults {
+				b := target
+				b.fault, b.passing, b.seen = f, n, map[int]bool{}
+				all = append(all, &b)
+			}
+		}
+	}
+	if few {
+		random := rand.New(rand.NewPCG(settings().seed, 1))
+		random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		all = all[:min(len(all), fewLater)]
+	}
+	return all
+}
+
 // blow is one case of the matrix.
 type blow struct {
 	role  string
 	point failpoint.Point
 	fault fault
-	story scenario
+	// passing is which of the times that a process comes by, 0: the first.
+	passing int
+	story   scenario
 	// several: the point has other stories too.
 	several bool
 	server  *sshtest.Server
@@ -101,6 +131,9 @@ type blow struct {
 // strike runs a case as a subtest, unless an earlier run of the report has it.
 func strike(t *testing.T, b *blow) {
 	name := fmt.Sprintf("%s/%s=%s%s", b.role, b.point, b.fault.name, b.fault.then)
+	if b.passing > 0 {
+		name += fmt.Sprintf(", passing %d", b.passing)
+	}
 	if b.several {
 		name += ", " + b.story.name
 	}
@@ -129,7 +162,10 @@ var beforeStart = []failpoint.Point{
 // spec is what the processes are told.
 func (b *blow) spec() string {
 	spec := fmt.Sprintf("%s=%s", b.point, b.fault.name)
-	if b.fault.name == failpoint.ENOSPC && slices.Contains(beforeStart, b.point) {
+	switch {
+	case b.passing > 0:
+		spec += fmt.Sprintf("@%d", b.passing)
+	case b.fault.name == failpoint.ENOSPC && slices.Contains(beforeStart, b.point):
 		spec += "@once"
 	}
 	return spec
