@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cyclops-fpga/cyclops/manifest/failpoint"
 	"github.com/cyclops-fpga/cyclops/remote/sshtest"
 )
 
@@ -22,7 +23,7 @@ const (
 )
 
 // TestChaosSoak kills daemons, supervisors, links and clients at random moments, singly and together
-// and while they recover, as often as CHAOS_KILLS asks and for as long as CHAOS_HOURS does, while
+// and while they recover, and lets single steps fail as on a bad or full disk, as often as CHAOS_KILLS asks and for as long as CHAOS_HOURS does, while
 // clients submit, run, follow, cancel, retry and remove. Rounds are worlds of their own, half of them
 // behind a real sshd, and each ends with the question whether what was promised holds.
 func TestChaosSoak(t *testing.T) {
@@ -69,6 +70,7 @@ func soak(t *testing.T, n int, server *sshtest.Server) {
 		}
 		kills := s.rage()
 		close(s.calm)
+		w.stopDaemon() // whose disk failed takes no jobs
 		users.Wait()
 		w.stopDaemon()
 		w.ranWell("after", "--isolated")
@@ -111,12 +113,24 @@ func (s *storm) once() int {
 		return s.strike(roleOther)
 	case n < 88: // together
 		return s.strike(roleDaemon) + s.strike(roleClient) + s.strike(roleLink)
-	case n < 93:
+	case n < 91:
 		return s.strike(roleDaemon) + s.strike(roleSupervisor)
-	case n < 97: // during recovery
+	case n < 94: // during recovery
 		return s.strike(roleDaemon) + s.whileItStarts()
+	case n < 97:
+		return s.strike(roleDaemon) + s.failDisk()
 	}
 	return s.hold()
+}
+
+// failDisk starts a daemon of whose steps, or of whose supervisors', one fails once: the disk is broken, or full.
+func (s *storm) failDisk() int {
+	role := []string{roleDaemon, roleSupervisor}[s.random.IntN(2)]
+	points := failpoint.Points()[role]
+	point, fault := points[s.random.IntN(len(points))], []string{failpoint.EIO, failpoint.ENOSPC}[s.random.IntN(2)]
+	before := len(s.strikesOf(point, fault))
+	s.daemon(fmt.Sprintf("%s=%s@once", point, fault))
+	return len(s.strikesOf(point, fault)) - before
 }
 
 // strike kills one process of a role, chosen at random.

@@ -9,8 +9,6 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/cyclops-fpga/cyclops/executor/api"
 	"github.com/cyclops-fpga/cyclops/executor/environ"
 	"github.com/cyclops-fpga/cyclops/executor/space"
@@ -278,7 +276,7 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 		e.inspect(&row)
 	}
 	if said, ok := m.Extra[supervise.FailedDisk].(string); ok {
-		_ = e.disk(fmt.Errorf("job %s: %s: %w", row.ID, said, unix.EIO))
+		e.distrust(space.FailedUnder("job "+row.ID, said))
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

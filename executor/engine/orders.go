@@ -102,20 +102,27 @@ func (e *Engine) Cancel(ctx context.Context, id string, r api.CancelRequest) (ap
 func (e *Engine) cancel(j *job, r api.CancelRequest) (withdrawn bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch {
-	case j.row.State == manifest.Queued:
+	switch j.row.State {
+	case manifest.Queued:
 		e.withdraw(j, cancelReason(r.Reason))
 		return true, nil
-	case j.row.State == manifest.Running && j.control != nil:
-		if err := j.control.JSON(api.FrameCancel, r); err != nil {
-			return false, fmt.Errorf("unable to reach the job's supervisor: %w", err)
-		}
-		j.cancel = &r
-	case j.row.State == manifest.Running:
-		j.cancel = &r
-		return false, j.foreign.end()
+	case manifest.Running:
+		return false, e.cancelRunning(j, r)
 	}
 	return false, nil
+}
+
+// cancelRunning tells the supervisor, or has it told as soon as it can be talked to. e.mu is held.
+func (e *Engine) cancelRunning(j *job, r api.CancelRequest) error {
+	if j.control != nil && j.control.JSON(api.FrameCancel, r) == nil {
+		j.cancel = &r
+		return nil
+	}
+	if e.ctx.Err() != nil { // nobody will be there to tell it
+		return api.Errorf(api.LostContact, "ask again: the next call starts the executor", "the executor is being stopped, and has not cancelled job %s", j.row.ID)
+	}
+	j.cancel = &r
+	return j.foreign.end()
 }
 
 // recordWait is how long a cancel waits for a disk that does not take the record.

@@ -30,18 +30,23 @@ func (e *Engine) disk(err error) error {
 	if f == nil {
 		return err
 	}
-	if errors.Is(err, unix.EIO) && e.failed.CompareAndSwap(nil, f) {
-		e.Log.Error("no job is taken or started any more", "error", err)
-		e.wg.Go(e.tellTrouble)
+	if errors.Is(err, unix.EIO) {
+		e.distrust(f)
 	}
 	return api.Errorf(api.Refused, failedHint, "%s takes no jobs: %w", e.Host, f)
 }
 
-// tellTrouble tells those whose jobs wait that nothing is started.
-func (e *Engine) tellTrouble() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.standingsChanged()
+// distrust has no job taken or started any more, and tells those whose jobs wait.
+func (e *Engine) distrust(f *space.Failed) {
+	if !e.failed.CompareAndSwap(nil, f) {
+		return
+	}
+	e.Log.Error("no job is taken or started any more", "error", f)
+	e.wg.Go(func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.standingsChanged()
+	})
 }
 
 // sound tells why no job may be accepted, if so.

@@ -87,6 +87,9 @@ func Fail(err error) *Failed {
 	return nil
 }
 
+// FailedUnder is what somebody else met, in words.
+func FailedUnder(whom, said string) *Failed { return &Failed{cause: errors.New(whom + ": " + said)} }
+
 func (f *Failed) Error() string { return fmt.Sprintf("the disk failed: %v", f.cause) }
 
 // Unwrap returns what the disk said.
