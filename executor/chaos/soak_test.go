@@ -5,6 +5,7 @@ package chaos
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -70,9 +71,7 @@ func soak(t *testing.T, n int, server *sshtest.Server) {
 		}
 		kills := s.rage()
 		close(s.calm)
-		w.stopDaemon() // whose disk failed takes no jobs
-		users.Wait()
-		w.stopDaemon()
+		w.stopUntil(&users)
 		w.ranWell("after", "--isolated")
 		sum := w.check()
 		w.record(t, entry{Case: name, Seed: seed, Seconds: time.Since(began).Seconds(), Faults: kills, tally: sum})
@@ -84,6 +83,23 @@ type storm struct {
 	*world
 	random *rand.Rand
 	calm   chan struct{} // closed when it is over
+}
+
+// stopUntil ends the daemon from time to time until the users are done: one whose disk failed takes no jobs. Behind it
+// nothing is left that could fail.
+func (w *world) stopUntil(users *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() { users.Wait(); close(done) }()
+	for over := false; !over; {
+		w.stopDaemon()
+		select {
+		case <-done:
+			over = true
+		case <-time.After(5 * time.Second):
+		}
+	}
+	w.stopDaemon()
+	eventually(patience, func() bool { return len(w.having(roleSupervisor)) == 0 })
 }
 
 // rage kills until it has killed enough.
@@ -128,6 +144,9 @@ func (s *storm) failDisk() int {
 	role := []string{roleDaemon, roleSupervisor}[s.random.IntN(2)]
 	points := failpoint.Points()[role]
 	point, fault := points[s.random.IntN(len(points))], []string{failpoint.EIO, failpoint.ENOSPC}[s.random.IntN(2)]
+	if slices.Contains(beforeStart, point) {
+		fault = failpoint.ENOSPC // a start that fails for good keeps its claim, and its job is lost if nobody hears of it
+	}
 	before := len(s.strikesOf(point, fault))
 	s.daemon(fmt.Sprintf("%s=%s@once", point, fault))
 	return len(s.strikesOf(point, fault)) - before

@@ -275,7 +275,7 @@ func (e *Engine) finish(j *job, m *manifest.Manifest) {
 	if m.Extra[supervise.DamagedInputs] != nil {
 		e.inspect(&row)
 	}
-	if said, ok := m.Extra[supervise.FailedDisk].(string); ok {
+	if said, ok := m.Extra[supervise.FailedDisk].(string); ok && m.Ended.After(e.started) { // else the executor was started anew since
 		e.distrust(space.FailedUnder("job "+row.ID, said))
 	}
 	e.mu.Lock()

@@ -118,7 +118,7 @@ func (e *Engine) cancelRunning(j *job, r api.CancelRequest) error {
 		j.cancel = &r
 		return nil
 	}
-	if e.ctx.Err() != nil { // nobody will be there to tell it
+	if j.foreign == nil && e.ctx.Err() != nil { // nobody will be there to tell it
 		return api.Errorf(api.LostContact, "ask again: the next call starts the executor", "the executor is being stopped, and has not cancelled job %s", j.row.ID)
 	}
 	j.cancel = &r

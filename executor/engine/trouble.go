@@ -33,6 +33,10 @@ func (e *Engine) disk(err error) error {
 	if errors.Is(err, unix.EIO) {
 		e.distrust(f)
 	}
+	return e.refusal(f)
+}
+
+func (e *Engine) refusal(f *space.Failed) error {
 	return api.Errorf(api.Refused, failedHint, "%s takes no jobs: %w", e.Host, f)
 }
 
@@ -52,7 +56,7 @@ func (e *Engine) distrust(f *space.Failed) {
 // sound tells why no job may be accepted, if so.
 func (e *Engine) sound() error {
 	if f := e.failed.Load(); f != nil {
-		return e.disk(f)
+		return e.refusal(f)
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ const DamagedInputs = "damagedInputs"
 // FailedDisk is the name in a manifest's extra of what the host's disk said that did not keep what the job left.
 const FailedDisk = "failedDisk"
 
-// doubt has the daemon hear of a disk that failed with what Cyclops keeps there.
+// doubt has the daemon hear of a disk that failed a sync of what is kept of the job.
 func (s *supervisor) doubt(err error) {
 	s.extra(FailedDisk, fmt.Sprint(err), errors.Is(err, unix.EIO))
 }

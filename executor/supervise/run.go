@@ -102,7 +102,6 @@ func (s *supervisor) openInput() (err error) {
 func (s *supervisor) run(ctx context.Context) error {
 	begun := time.Now()
 	env, dir, err := s.prepare(s.stop.ctx)
-	s.doubt(err)
 	if err == nil {
 		err = s.noTerm
 	}
