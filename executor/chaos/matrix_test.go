@@ -192,6 +192,9 @@ func (b *blow) run(w *world) {
 	for _, ended := range b.others { // not before: the next daemon is paused too, and holds them up
 		<-ended
 	}
+	if b.fault.name == failpoint.Pause {
+		b.tend(w, over) // what came while they were waited for
+	}
 	b.blame(w)
 	w.stopDaemon() // it may be armed still
 	w.again()
