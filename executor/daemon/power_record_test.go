@@ -229,11 +229,16 @@ func (r *recording) finish(c *client, id string) {
 	if state := r.wanted(id).State; c.result.State != state && c.result.State != manifest.Cancelled && r.known == nil {
 		r.Errorf("job %s is to be %s and is %s: %s", id, state, c.result.State, c.result.Reason)
 	}
-	disk, rerr := os.ReadFile(r.data.Manifest(id))
-	if rerr != nil {
-		r.Error(rerr)
+	r.noteEnd(id, c.result.State)
+}
+
+// noteEnd notes that a client was told of a job's end.
+func (r *recording) noteEnd(id string, state manifest.State) {
+	disk, err := os.ReadFile(r.data.Manifest(id))
+	if err != nil {
+		r.Error(err)
 	}
-	r.note(note{Event: ended, Job: id, Manifest: disk, State: c.result.State})
+	r.note(note{Event: ended, Job: id, Manifest: disk, State: state})
 }
 
 // runToEnd begins a job and waits until a client was told that it has ended.

@@ -166,10 +166,6 @@ func (r *recording) hear(id string) bool {
 			return false
 		}
 	}
-	disk, err := os.ReadFile(r.data.Manifest(id))
-	if err != nil {
-		r.Error(err)
-	}
-	r.note(note{Event: ended, Job: id, Manifest: disk, State: c.result.State})
+	r.noteEnd(id, c.result.State)
 	return true
 }
